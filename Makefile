@@ -1,0 +1,40 @@
+# The two commands: `make run` and `make test`. Both set up what is missing first.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: run test lint bench setup clean
+
+run: setup
+	@exec $(BIN)/onlooker up
+
+test: lint
+	$(BIN)/pytest
+
+lint: setup
+	$(BIN)/ruff format --check app tests benchmarks
+	$(BIN)/ruff check app tests benchmarks
+	$(BIN)/mypy
+
+bench: setup
+	@$(BIN)/python benchmarks/run.py
+
+setup: $(STAMP)
+
+$(STAMP): setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Onlooker needs Python 3.11 or later: make PYTHON=python3.11"; exit 2; }
+	@echo "setting up $(VENV) (once)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -q -e '.[dev]'
+	@# opencv-python draws windows, for which it wants the system's OpenGL; without that, the same
+	@# version without windows takes its place.
+	@$(BIN)/python -c 'import cv2' 2>/dev/null || { \
+		version=$$($(BIN)/python -m pip show opencv-python | sed -n 's/^Version: //p'); \
+		$(BIN)/python -m pip uninstall -q -y opencv-python; \
+		$(BIN)/python -m pip install --disable-pip-version-check -q opencv-python-headless==$$version; }
+	@touch $@
+
+clean:
+	rm -rf $(VENV)

@@ -1,0 +1,1 @@
+"""The agents: the only place where nets meet Kafka."""

@@ -1,0 +1,28 @@
+"""The enrolment agent: writes people into the identities table, or takes them out."""
+
+from typing import TYPE_CHECKING
+
+from app.agents.outbox import Letters, letter
+from app.messages import Enrolment, MessageError, decode
+from app.tables.identities import Identities
+
+if TYPE_CHECKING:
+    from faust import StreamT
+
+__all__ = ["Enrol"]
+
+
+class Enrol:
+    """`enrolments` -> `identities`."""
+
+    def __init__(self, identities: Identities, letters: Letters) -> None:
+        self._identities = identities
+        self._letters = letters
+
+    async def run(self, stream: "StreamT[bytes]") -> None:
+        """Carry out one enrolment after the other."""
+        async for event in stream.events():
+            try:
+                await self._identities.apply(decode(Enrolment, event.message.value))
+            except MessageError as error:
+                await self._letters.bury(letter(event), error.reason, str(error))

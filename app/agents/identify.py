@@ -1,0 +1,162 @@
+"""The identification agent: names the faces of every frame and keeps account of who is where."""
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from app.agents.outbox import Letters, Outbox, letter
+from app.messages import Faces, MessageError, Sighting, decode, encode
+from app.metrics import Metrics
+from app.settings import Settings
+from app.tables.follower import Follower
+from app.tables.gallery import Gallery
+from app.tables.history import History
+from app.topics import Topics
+from app.tracking.stays import Moment, Seen, Stays
+
+if TYPE_CHECKING:
+    from faust import StreamT
+
+__all__ = ["Identify", "Past"]
+
+_log = logging.getLogger(__name__)
+
+#: How far below the threshold a face is still most likely the person who stands there already.
+_DOUBT = 0.6
+
+#: A stream that has fallen silent closes its sightings after the gap, but not before this: a worker
+#: that is merely busy must not end a stay. Seconds.
+_LEAST_SILENCE = 5.0
+
+
+class Identify:
+    """`faces` -> `sightings`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        topics: Topics,
+        gallery: Gallery,
+        past: "Past",
+        outbox: Outbox,
+        letters: Letters,
+        metrics: Metrics,
+    ) -> None:
+        self._settings = settings
+        self._topic = topics.sightings
+        self._gallery = gallery
+        self._past = past
+        self._outbox = outbox
+        self._letters = letters
+        self._metrics = metrics
+        self._stays: dict[str, Stays] = defaultdict(self._new_stays)
+        self._heard: dict[str, float] = {}
+        self._partitions: dict[str, int] = {}
+        self._assigned: set[int] = set()
+        self._restored: set[int] = set()
+        self._restoring = asyncio.Lock()
+
+    async def run(self, stream: "StreamT[bytes]") -> None:
+        """Name the faces of one frame after the other."""
+        async for event in stream.events():
+            try:
+                faces = decode(Faces, event.message.value)
+            except MessageError as error:
+                await self._letters.bury(letter(event), error.reason, str(error))
+                continue
+            await self._restore(event.message.partition)
+            self._heard[faces.stream] = time.monotonic()
+            self._partitions[faces.stream] = event.message.partition
+            await self._tell(self._observe(faces), event.message.partition)
+
+    def keep(self, partitions: set[int]) -> None:
+        """Let go of the sightings of partitions that another worker has now."""
+        self._assigned = partitions
+        self._restored &= partitions
+        for name in [name for name, partition in self._partitions.items() if partition not in partitions]:
+            self._forget(name)
+
+    async def tidy(self) -> None:
+        """Close the sightings of streams that nothing has been heard of; call it every second."""
+        for partition in self._assigned - self._restored:
+            await self._restore(partition)
+        await self._close_silent()
+
+    async def _close_silent(self) -> None:
+        silence = max(self._settings.sighting_gap, _LEAST_SILENCE)
+        now = time.monotonic()
+        for name in [name for name, heard in self._heard.items() if now - heard > silence]:
+            closed, partition = self._stays[name].close(), self._partitions[name]
+            self._forget(name)
+            await self._tell(closed, partition)
+
+    def _observe(self, faces: Faces) -> list[Sighting]:
+        moment = Moment(faces.stream, faces.partition, faces.offset, faces.captured)
+        return self._stays[faces.stream].observe(moment, _seen(faces, self._gallery))
+
+    async def _restore(self, partition: int) -> None:
+        if partition in self._restored:
+            return
+        async with self._restoring:
+            if partition in self._restored:
+                return
+            for sighting in await self._past.open_on(partition):
+                self._stays[sighting.stream].restore([sighting])
+                self._heard.setdefault(sighting.stream, time.monotonic())
+                self._partitions[sighting.stream] = partition
+            self._restored.add(partition)
+
+    async def _tell(self, sightings: list[Sighting], partition: int) -> None:
+        for sighting in sightings:
+            if not sighting.open:
+                self._metrics.sightings.labels(
+                    sighting.stream, str(sighting.person is not None).lower()
+                ).inc()
+            await self._outbox.put(self._topic, sighting.stream.encode(), encode(sighting), partition)
+
+    def _forget(self, name: str) -> None:
+        for kept in (self._stays, self._heard, self._partitions):
+            kept.pop(name, None)
+
+    def _new_stays(self) -> Stays:
+        settings = self._settings
+        return Stays(
+            gap=int(settings.sighting_gap * 1000),
+            update=int(settings.sighting_update * 1000),
+            unknown_frames=settings.unknown_frames,
+            doubt=self._gallery.threshold * _DOUBT,
+        )
+
+
+class Past:
+    """The sightings that other workers, or this one before it was restarted, left open."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._follower: asyncio.Future[Follower] | None = None
+
+    def follow(self, follower: Follower) -> None:
+        """Say who keeps the history up to date."""
+        self._following().set_result(follower)
+
+    async def open_on(self, partition: int) -> list[Sighting]:
+        """Return what is open on a partition, once all that is written there has been read."""
+        follower = await asyncio.shield(self._following())
+        await follower.caught_up(partition)
+        return await self._history.open_on(partition)
+
+    def _following(self) -> "asyncio.Future[Follower]":
+        if self._follower is None:
+            self._follower = asyncio.get_running_loop().create_future()
+        return self._follower
+
+
+def _seen(faces: Faces, gallery: Gallery) -> list[Seen]:
+    sizes = (faces.boxes[:, 2:] - faces.boxes[:, :2]).min(axis=1)
+    return [
+        Seen(match.person, match.name, match.similarity, match.nearest, float(size), crop)
+        for match, size, crop in zip(gallery.name(faces), sizes, faces.crops, strict=True)
+        if match is not None
+    ]

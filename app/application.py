@@ -1,0 +1,148 @@
+"""The Faust application, and what is checked and made before it starts."""
+
+import asyncio
+import logging
+import sys
+import warnings
+from pathlib import Path
+from typing import Any, NoReturn, cast
+
+import click
+import faust
+from faust.exceptions import AlreadyConfiguredWarning
+from faust.sensors.prometheus import setup_prometheus_sensors
+from faust.types import AppT
+
+from app.background import Background
+from app.errors import OnlookerError
+from app.faust_cli import accept_app_after_command
+from app.models.catalogue import load_catalogue
+from app.models.fetch import pull_all
+from app.models.report import console_report
+from app.parts import Parts
+from app.settings import Settings, is_loopback, load_settings
+from app.topics import MAX_MESSAGE_BYTES, create_topics
+
+__all__ = ["Onlooker", "create_app", "make_app"]
+
+
+class Onlooker(faust.App):
+    """A Faust application with the parts of Onlooker on it."""
+
+    #: What it was told, and what it is made of.
+    settings: Settings
+    parts: Parts
+    #: Id of the Kafka cluster; known once the topics have been prepared.
+    cluster: str = ""
+
+    async def on_start(self) -> None:
+        """Start what need not wait for the consumer group."""
+        await super().on_start()
+        await self.add_runtime_dependency(Background(self.parts, self._place, beacon=self.beacon))
+
+    def _place(self) -> tuple[Path, str]:
+        return Path(self.conf.datadir), self.cluster
+
+
+class OnlookerWorker(faust.Worker):
+    """Faust's worker, which looks before it leaps."""
+
+    def __init__(self, app: AppT, *args: Any, loop: asyncio.AbstractEventLoop, **kwargs: Any) -> None:
+        try:
+            _prepare(cast(Onlooker, app), loop)
+        except OnlookerError as error:
+            _refuse(error)
+        super().__init__(app, *args, loop=loop, **kwargs)
+
+
+def make_app() -> Onlooker:
+    """Make the application from the environment; a wrong setting ends the program with one line."""
+    try:
+        return create_app(load_settings())
+    except OnlookerError as error:
+        _refuse(error)
+
+
+def create_app(settings: Settings) -> Onlooker:
+    """Make the application.
+
+    Raises:
+        OnlookerError: a setting cannot be used.
+    """
+    accept_app_after_command()
+    app = Onlooker(settings.app_id, **_configuration(settings))
+    app.settings = settings
+    parts = app.parts = Parts(app, settings)
+    setup_prometheus_sensors(app, registry=parts.metrics.registry, name_prefix="faust")
+
+    async def on_partitions_assigned(*arguments: Any, **_: Any) -> None:
+        _sender, assigned = arguments
+        parts.on_assigned(assigned)
+
+    app.on_partitions_assigned.connect(on_partitions_assigned)
+    return app
+
+
+def _configuration(settings: Settings) -> dict[str, Any]:
+    """Return Faust's settings; the reasons for those that are not its defaults are in docs/design.md."""
+    return {
+        "broker": settings.broker,
+        "store": "rocksdb://",
+        "Worker": OnlookerWorker,
+        "datadir": settings.data_dir / "workers" / str(settings.web_port),
+        "key_serializer": "raw",
+        "value_serializer": "raw",
+        "topic_disable_leader": True,
+        "topic_replication_factor": settings.replication,
+        "stream_wait_empty": False,
+        "stream_buffer_maxsize": 16,
+        "producer_max_request_size": MAX_MESSAGE_BYTES,
+        "consumer_max_fetch_size": MAX_MESSAGE_BYTES,
+        "broker_session_timeout": settings.session_timeout,
+        "broker_heartbeat_interval": settings.session_timeout / 4,
+        "broker_commit_interval": 1.0,
+        "broker_max_poll_interval": 300.0,
+        "web_bind": settings.web_host,
+        "web_host": settings.web_host,
+        "web_port": settings.web_port,
+        # Faust's own pages would show tables, embeddings and all.
+        "web_tables_enabled": False,
+        "web_router_enabled": False,
+        "web_graph_enabled": False,
+        "web_stats_enabled": False,
+    }
+
+
+def _choose_folder(app: Onlooker) -> None:
+    """Give each worker of a machine a folder of its own, named after its port."""
+    workers = app.settings.data_dir / "workers"
+    chosen = workers / str(app.conf.web_port)
+    if app.conf.datadir.parent == workers and app.conf.datadir != chosen:
+        with warnings.catch_warnings():
+            # Faust has only shown it so far; the port may have come with the command line since.
+            warnings.simplefilter("ignore", AlreadyConfiguredWarning)
+            app.conf.datadir = chosen
+    app.conf.datadir.mkdir(parents=True, exist_ok=True)
+
+
+def _refuse(error: OnlookerError) -> NoReturn:
+    click.echo(f"onlooker: {error}", err=True)
+    sys.exit(2)
+
+
+def _prepare(app: Onlooker, loop: asyncio.AbstractEventLoop) -> None:
+    """Check and make what a worker needs before it starts.
+
+    Raises:
+        OnlookerError: the web server would be open to others without a token, a net or a topic cannot be had.
+    """
+    settings, bind = app.settings, str(app.conf.web_bind)
+    if app.conf.web_enabled and not settings.token and not is_loopback(bind):
+        raise OnlookerError(f"listening on {bind} lets others in: set ONLOOKER_TOKEN, or use 127.0.0.1")
+    _choose_folder(app)
+    catalogue = load_catalogue(settings.weights_dir)
+    nets = [catalogue.detector(settings.detector), catalogue.embedder(settings.embedder)]
+    pull_all(nets, settings.weights_dir, settings.weights_mirror, console_report())
+    app.cluster = loop.run_until_complete(create_topics(settings, settings.broker_wait))
+    # At debug level Faust writes whole messages, embeddings included, into its log.
+    logging.getLogger("faust.topics").setLevel(logging.INFO)

@@ -1,0 +1,68 @@
+"""What a worker does beside its agents: follow the log, keep the board, tidy up."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from aiokafka import ConsumerRecord
+from mode import Service
+
+from app.parts import Parts
+from app.tables.follower import Follower
+
+__all__ = ["Background"]
+
+_TIDY_EVERY = 1.0
+
+
+class Background(Service):
+    """Runs for as long as the worker does.
+
+    Arguments:
+        place: returns the worker's own folder and the id of the Kafka cluster, once both are known.
+    """
+
+    def __init__(self, parts: Parts, place: Callable[[], tuple[Path, str]], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._parts = parts
+        self._place = place
+
+    async def on_start(self) -> None:
+        """Open the history and begin to follow the log; load the nets."""
+        parts = self._parts
+        folder, cluster = self._place()
+        topic = parts.topics.sightings
+        positions = await parts.history.open(folder / "history.sqlite", f"{cluster}/{topic.name}")
+        sightings = Follower(parts.settings, topic, positions, self._remember)
+        parts.past.follow(sightings)
+        self.add_future(sightings.run())
+        self.add_future(Follower(parts.settings, parts.topics.streams, {}, parts.streams.add).run())
+        self.add_future(self._load_nets())
+        self.add_future(self._every(_TIDY_EVERY, parts.board.publish))
+        self.add_future(self._every(_TIDY_EVERY, parts.identify.tidy))
+
+    async def on_stop(self) -> None:
+        """Let go of threads, connections and files."""
+        parts = self._parts
+        await parts.hub.close()
+        parts.recognise.close()
+        parts.photos.close()
+
+    async def on_shutdown(self) -> None:
+        """Close the history, when nothing writes to it any more."""
+        await self._parts.history.close()
+
+    async def _remember(self, records: Sequence[ConsumerRecord]) -> None:
+        await self._parts.history.add((record.partition, record.offset, record.value) for record in records)
+
+    async def _load_nets(self) -> None:
+        try:
+            await self._parts.nets.get()
+        except Exception as error:
+            await self.crash(error)
+
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        while not self.should_stop:
+            await asyncio.sleep(seconds)
+            await work()

@@ -1,0 +1,89 @@
+"""Kafka's jars: fetched by their locked coordinates, used only when their digests are the locked ones."""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from app.broker.errors import BrokerError, JarsUnavailableError
+from app.broker.lock import LOCK, LockedJar, read_lock, sha256
+from app.broker.progress import Report, silent
+
+__all__ = ["prepare_jars"]
+
+_CONNECTIONS = 6
+_TIMEOUT = 30
+
+
+def prepare_jars(cache: Path, report: Report = silent, lock: Path = LOCK) -> list[Path]:
+    """Return the jars of the lock in the folder `cache`, fetching those that are missing.
+
+    The digest of every jar is checked each time; if one is wrong, none is used.
+
+    Raises:
+        JarsUnavailableError: a jar is missing and cannot be fetched.
+        BrokerError: a jar is not the locked one.
+    """
+    locked = read_lock(lock)
+    cache.mkdir(parents=True, exist_ok=True)
+    # One name for one folder: Java's start-up cache holds for the very paths that it was made with.
+    cache = cache.resolve()
+    if missing := [jar for jar in locked if not (cache / jar.file).exists()]:
+        _fetch_all(missing, cache, report)
+    paths = [cache / jar.file for jar in locked]
+    with ThreadPoolExecutor(_CONNECTIONS) as pool:
+        list(pool.map(_check, locked, paths))
+    return paths
+
+
+def _check(jar: LockedJar, path: Path) -> None:
+    found = sha256(path)
+    if found != jar.sha256:
+        raise BrokerError(
+            f"{jar} is not the locked jar: expected sha256 {jar.sha256}, found {found} in {path}; "
+            "remove that file to fetch it again"
+        )
+
+
+def _fetch_all(jars: list[LockedJar], cache: Path, report: Report) -> None:
+    # Nothing enters the cache before all of it is there and checked, nor after an interruption.
+    with TemporaryDirectory(dir=cache, prefix="incoming-") as incoming:
+        fetched = _in_parallel(_fetcher(Path(incoming)), jars, report)
+        for jar, path in fetched.items():
+            path.replace(cache / jar.file)
+
+
+def _in_parallel(
+    fetch: Callable[[LockedJar], Path], jars: Iterable[LockedJar], report: Report
+) -> dict[LockedJar, Path]:
+    pool = ThreadPoolExecutor(_CONNECTIONS)
+    try:
+        waiting = {pool.submit(fetch, jar): jar for jar in jars}
+        report("fetching Apache Kafka", 0, len(waiting))
+        fetched: dict[LockedJar, Path] = {}
+        for future in as_completed(waiting):
+            fetched[waiting[future]] = future.result()
+            report("fetching Apache Kafka", len(fetched), len(waiting))
+        return fetched
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _fetcher(incoming: Path) -> Callable[[LockedJar], Path]:
+    # Imported here: half a second, and most starts have nothing to fetch.
+    from jgo.config import GlobalSettings
+    from jgo.maven import MavenContext
+
+    maven = MavenContext(repo_cache=incoming, timeout=_TIMEOUT)
+    maven.remote_repos.update(GlobalSettings.load().repositories)
+
+    def fetch(jar: LockedJar) -> Path:
+        try:
+            path = maven.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
+        except (OSError, RuntimeError) as error:
+            reason = " ".join(str(error).split())
+            raise JarsUnavailableError(f"cannot fetch {jar} from the Maven repository: {reason}") from None
+        _check(jar, path)
+        return path
+
+    return fetch

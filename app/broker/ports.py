@@ -1,0 +1,54 @@
+"""Loopback ports: one that is free, and who holds one that is not."""
+
+import errno
+import os
+import socket
+
+import psutil
+
+from app.broker.errors import BrokerError
+
+__all__ = ["HOST", "check_port", "free_port"]
+
+HOST = "127.0.0.1"
+
+
+def free_port() -> int:
+    """Return a port of the loopback address that nobody holds now."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def check_port(port: int) -> None:
+    """Check that `port` can be listened on.
+
+    Raises:
+        BrokerError: it is taken, by whom, or may not be used.
+    """
+    with socket.socket() as probe:
+        if os.name == "posix":
+            # As Java does: a port whose last connections are still dying down is free.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+            probe.listen()
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise BrokerError(f"port {port} of {HOST} cannot be used: {error.strerror}") from None
+            raise BrokerError(
+                f"port {port} of {HOST} is taken by {_holder(port)}: end that, or choose another port"
+            ) from None
+
+
+def _holder(port: int) -> str:
+    try:
+        for connection in psutil.net_connections("tcp"):
+            listens = connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,)
+            if listens and connection.pid:
+                return f"{psutil.Process(connection.pid).name()} (process {connection.pid})"
+    except psutil.Error:
+        # Some systems show sockets to the superuser alone; the port is what matters.
+        return "another process"
+    return "another process"

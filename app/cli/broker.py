@@ -1,0 +1,102 @@
+"""`onlooker broker`: the embedded Apache Kafka, alone."""
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from app.broker import Broker, Report, prepare_jars
+from app.settings import Settings, is_loopback, load_settings
+
+__all__ = ["broker", "own_port", "preparation"]
+
+_KAFKA_PORT = 9092
+
+
+@click.command()
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    help="Port on 127.0.0.1; that of ONLOOKER_BROKER where it names this machine, else 9092.",
+)
+def broker(port: int | None) -> None:
+    """Run the embedded Apache Kafka alone until Ctrl-C."""
+    settings = load_settings()
+    console = Console(highlight=False, soft_wrap=True)
+    jars = settings.data_dir / "jars"
+    # Before there is an event loop, which would not let Ctrl-C interrupt it.
+    with preparation(console) as report:
+        prepare_jars(jars, report)
+    asyncio.run(_run(settings.data_dir / "broker", port or own_port(settings), jars, console))
+
+
+@contextmanager
+def preparation(console: Console) -> Iterator[Report]:
+    """Show on `console` what the yielded callable is told: bars in a terminal, else a line at each end."""
+    if not console.is_terminal:
+        yield _lines(console)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    progress = Progress(*columns, console=console)
+    tasks: dict[str, TaskID] = {}
+
+    def report(text: str, done: int, total: int) -> None:
+        # Most starts have nothing to prepare, and then show nothing.
+        progress.start()
+        if text not in tasks:
+            tasks[text] = progress.add_task(text)
+        progress.update(tasks[text], completed=done, total=total)
+
+    try:
+        yield report
+    finally:
+        if tasks:
+            progress.stop()
+
+
+def _lines(console: Console) -> Report:
+    def report(text: str, done: int, total: int) -> None:
+        if done == 0:
+            console.print(f"{text} ...")
+        elif done == total:
+            console.print(f"{text}: done")
+
+    return report
+
+
+def own_port(settings: Settings) -> int:
+    """Return the port of the embedded Kafka: that of the settings where they mean this machine."""
+    host, _, port = settings.bootstrap[0].rpartition(":")
+    return int(port) if is_loopback(host) and port.isdecimal() else _KAFKA_PORT
+
+
+async def _run(data: Path, port: int, jars: Path, console: Console) -> None:
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        console.print(f"starting Apache Kafka on port {port}, data in {data}")
+        with preparation(console) as report:
+            kafka = Broker(data, port, jars, report)
+            await kafka.start()
+        await _supervise(kafka, console)
+    except asyncio.CancelledError:
+        # Ctrl-C, or SIGTERM: how this command is meant to end.
+        console.print("stopped")
+
+
+async def _supervise(kafka: Broker, console: Console) -> None:
+    try:
+        while True:
+            console.print(f"Apache Kafka is ready at {kafka.url} (Ctrl-C stops it)")
+            await kafka.wait()
+            console.print(f"{kafka.describe_end()}: starting it again")
+            await kafka.start()
+    finally:
+        console.print("stopping Apache Kafka ...")
+        await kafka.stop()

@@ -1,0 +1,50 @@
+"""`onlooker up`: broker, topics, workers and a stream, on this machine."""
+
+import asyncio
+import signal
+
+import click
+from rich.console import Console
+
+from app.cli.machine import Machine, Plan
+from app.messages import stream_name
+from app.settings import load_settings
+
+__all__ = ["up"]
+
+
+@click.command()
+@click.option(
+    "--source", default="demo", show_default=True, help="What to show: see `onlooker source --help`."
+)
+@click.option("--stream", help="The stream that it is written to; `demo`, or `camera` for another source.")
+@click.option("--no-source", is_flag=True, help="Start no stream: sources come from elsewhere.")
+@click.option("--loop", is_flag=True, help="Begin a file or folder again at its end.")
+@click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 64),
+    help="How many workers, on ports from the web port on.",
+)
+def up(source: str, stream: str | None, no_source: bool, loop: bool, workers: int) -> None:
+    """Run it all on this machine until Ctrl-C: broker, topics, workers, a stream.
+
+    With ONLOOKER_BROKER set, that Kafka is used and none is started.
+    """
+    name = stream_name(stream or ("demo" if source == "demo" else "camera"))
+    plan = Plan(None if no_source else source, name, loop, workers)
+    machine = Machine(load_settings(), plan, Console(highlight=False, soft_wrap=True))
+    machine.prepare()
+    asyncio.run(_until_stopped(machine))
+
+
+async def _until_stopped(machine: Machine) -> None:
+    """Run the machine; Ctrl-C and SIGTERM are how it is meant to end."""
+    running = asyncio.create_task(machine.run())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
+    try:
+        await running
+    except asyncio.CancelledError:
+        machine.say("stopped")

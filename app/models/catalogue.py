@@ -1,0 +1,179 @@
+"""The catalogue of nets and demonstration media: what there is, where it is published, what it must be."""
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from app.errors import OnlookerError
+from app.settings import ROOT
+
+__all__ = [
+    "Catalogue",
+    "CatalogueError",
+    "DetectorEntry",
+    "EmbedderEntry",
+    "Entry",
+    "File",
+    "Input",
+    "MediaEntry",
+    "Package",
+    "load_catalogue",
+]
+
+Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+Landing = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")]
+SourceText = Annotated[str, msgspec.Meta(pattern=r"^(pypi:.+==.+|npm:.+@.+|https://.+|user)$")]
+
+
+class CatalogueError(OnlookerError):
+    """The catalogue cannot be read, or has no such entry."""
+
+
+class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One file: `name` below the weights folder, `member` inside what is published."""
+
+    name: Landing
+    member: str
+    bytes: int
+    sha256: Digest
+
+    @property
+    def published(self) -> str:
+        """The name that the file has where it is published."""
+        return self.member.rsplit("/", 1)[-1]
+
+
+class Package(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The package of a registry that holds the files."""
+
+    name: str
+    bytes: int
+    sha256: Digest
+
+
+class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a net is fed: (x - mean) * scale of pixels 0-255 in this colour order."""
+
+    colour: Literal["RGB", "BGR"]
+    mean: float
+    scale: float
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
+    """What every entry says."""
+
+    name: str
+    title: str
+    source: SourceText
+    homepage: str
+    licence: str
+    files: tuple[File, ...]
+    note: str = ""
+    package: Package | None = None
+    figures: dict[str, float] = {}
+
+    @property
+    def kind(self) -> str:
+        """`detector`, `embedder` or `media`."""
+        return str(type(self).__struct_config__.tag)
+
+    @property
+    def identity(self) -> str:
+        """What messages call a net: its name and the first digits of its file's SHA-256."""
+        return f"{self.name}@{self.files[0].sha256[:12]}"
+
+    @property
+    def bytes(self) -> int:
+        """Size of all files together."""
+        return sum(file.bytes for file in self.files)
+
+
+class DetectorEntry(Entry, frozen=True, kw_only=True, tag="detector"):
+    """A net that finds faces; `architecture` says how its output is read."""
+
+    architecture: str
+    input: Input
+
+
+class EmbedderEntry(Entry, frozen=True, kw_only=True, tag="embedder"):
+    """A net that turns an aligned face of `size` pixels into `dimension` numbers.
+
+    `threshold` is the least cosine similarity at which a face of a gallery may be named.
+    """
+
+    input: Input
+    size: int
+    dimension: int
+    threshold: float
+
+
+class MediaEntry(Entry, frozen=True, kw_only=True, tag="media"):
+    """Photographs for the demonstration camera; its files share one folder."""
+
+
+class Catalogue:
+    """Every entry, by name."""
+
+    def __init__(self, entries: dict[str, Entry]) -> None:
+        self._entries = entries
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries.values())
+
+    def get(self, name: str) -> Entry:
+        """Return the entry called `name`.
+
+        Raises:
+            CatalogueError: there is none; the text lists those that there are.
+        """
+        if name not in self._entries:
+            raise CatalogueError(f"unknown entry {name!r}; the catalogue has: {', '.join(self._entries)}")
+        return self._entries[name]
+
+    def detector(self, name: str) -> DetectorEntry:
+        """Return the detector called `name`, or raise CatalogueError."""
+        entry = self.get(name)
+        if not isinstance(entry, DetectorEntry):
+            raise self._wrong_kind(entry, "detector")
+        return entry
+
+    def embedder(self, name: str) -> EmbedderEntry:
+        """Return the embedder called `name`, or raise CatalogueError."""
+        entry = self.get(name)
+        if not isinstance(entry, EmbedderEntry):
+            raise self._wrong_kind(entry, "embedder")
+        return entry
+
+    def _wrong_kind(self, entry: Entry, kind: str) -> CatalogueError:
+        known = ", ".join(other.name for other in self if other.kind == kind)
+        return CatalogueError(
+            f"{entry.name!r} cannot serve as {kind}: its kind is {entry.kind}; of that kind: {known}"
+        )
+
+
+def load_catalogue(folder: Path) -> Catalogue:
+    """Read `folder`/catalogue.toml; the one that comes with Onlooker where the folder has none.
+
+    Raises:
+        CatalogueError: it is missing, not TOML, or an entry lacks or misspells something.
+    """
+    path = folder / "catalogue.toml"
+    if not path.is_file():
+        path = ROOT / "weights" / "catalogue.toml"
+    try:
+        tables: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CatalogueError(f"cannot read the catalogue {path}: {error}") from None
+    return Catalogue({name: _entry(name, table) for name, table in tables.items()})
+
+
+def _entry(name: str, table: Any) -> Entry:
+    if not isinstance(table, dict):
+        raise CatalogueError(f"catalogue entry {name!r}: expected a table, found {type(table).__name__}")
+    try:
+        return msgspec.convert({**table, "name": name}, DetectorEntry | EmbedderEntry | MediaEntry)
+    except msgspec.ValidationError as error:
+        raise CatalogueError(f"catalogue entry {name!r}: {error}") from None

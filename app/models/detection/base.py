@@ -1,0 +1,103 @@
+"""What every detector is and gives: faces as columns."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from app.models.arrays import Floats, Image
+from app.models.catalogue import Input
+from app.models.detection.nms import shares, suppress
+from app.models.feed import blob
+
+__all__ = ["STRIDE", "Detections", "Detector"]
+
+#: Width and height of what the nets are fed are multiples of this.
+STRIDE = 32
+#: Candidates that are looked at; bounds the work that one hostile image can cause.
+MOST = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """The faces of one image, surest first.
+
+    boxes: (N, 4) float32, x1, y1, x2, y2 in pixels of the image.
+    landmarks: (N, 5, 2) float32, x, y in pixels: left eye, right eye, nose, left and right corner of the
+        mouth, left and right as seen in the image.
+    scores: (N,) float32, 0 to 1.
+    """
+
+    boxes: Floats
+    landmarks: Floats
+    scores: Floats
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __getitem__(self, chosen: NDArray[Any] | slice) -> "Detections":
+        """Return the faces chosen by a mask, indices or a slice."""
+        return Detections(self.boxes[chosen], self.landmarks[chosen], self.scores[chosen])
+
+
+class Detector(ABC):
+    """Finds faces with one net; may be used by several threads at once."""
+
+    def __init__(self, session: ort.InferenceSession, feed: Input, side: int, score: float) -> None:
+        """Set up for images that are scaled down to `side` pixels and for faces of at least `score`."""
+        self._session = session
+        self._input: str = session.get_inputs()[0].name
+        self._feed = feed
+        self._side = side
+        self._score = score
+
+    def detect(self, image: Image) -> Detections:
+        """Find the faces of `image`, (H, W, 3) uint8 BGR."""
+        height, width = image.shape[:2]
+        fed = blob([self._resize(image)], self._feed)
+        candidates = self._decode(self._session.run(self._outputs, {self._input: fed}), fed.shape[3])
+        found = _one_for_each_face(candidates)
+        factors = np.array([width / fed.shape[3], height / fed.shape[2]], dtype=np.float32)
+        boxes = (found.boxes.reshape(-1, 2, 2) * factors).clip(0, [width, height]).reshape(-1, 4)
+        return Detections(boxes.astype(np.float32), found.landmarks * factors, found.scores)
+
+    def _resize(self, image: Image) -> Image:
+        """Return `image`, scaled down if its longer side asks for it, with sides that the net takes.
+
+        It is stretched to the next multiples of the stride, by some percent, rather than padded: that is how
+        CenterFace was published, and its landmarks come out better (99.27 % on LFW instead of 99.07 %).
+        """
+        height, width = image.shape[:2]
+        factor = min(1.0, self._side / max(height, width))
+        size = (_up_to_stride(width * factor), _up_to_stride(height * factor))
+        if size == (width, height):
+            return image
+        smooth = cv2.INTER_AREA if factor < 0.5 else cv2.INTER_LINEAR
+        return np.asarray(cv2.resize(image, size, interpolation=smooth), dtype=np.uint8)
+
+    @property
+    @abstractmethod
+    def _outputs(self) -> list[str] | None:
+        """Return the names of the outputs to ask for; None is all, in the net's order."""
+
+    @abstractmethod
+    def _decode(self, outputs: list[Floats], width: int) -> Detections:
+        """Return every candidate that reaches the score, in pixels of the net's input, `width` wide."""
+
+
+def _up_to_stride(length: float) -> int:
+    """Return the multiple of the stride that is not below `length` pixels."""
+    return max(1, -(-round(length) // STRIDE)) * STRIDE
+
+
+def _one_for_each_face(candidates: Detections) -> Detections:
+    """Suppress what overlaps; the faces that stay are means of what they stand for."""
+    surest = candidates[np.argsort(-candidates.scores, kind="stable")[:MOST]]
+    kept = suppress(surest.boxes, surest.scores)
+    weights = shares(surest.boxes, surest.scores, kept)
+    landmarks = np.tensordot(weights, surest.landmarks, axes=1)
+    return Detections(weights @ surest.boxes, landmarks.astype(np.float32), surest.scores[kept])

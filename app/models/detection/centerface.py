@@ -1,0 +1,32 @@
+"""CenterFace (Xu et al. 2019): faces as peaks of a heat map at a quarter of the input's size."""
+
+import numpy as np
+
+from app.models.arrays import Floats
+from app.models.detection.base import Detections, Detector
+
+__all__ = ["CenterFace"]
+
+STRIDE = 4
+
+
+class CenterFace(Detector):
+    """Read the heat map, sizes, offsets and landmarks that CenterFace puts out."""
+
+    @property
+    def _outputs(self) -> None:
+        return None
+
+    def _decode(self, outputs: list[Floats], width: int) -> Detections:
+        heat, sizes, offsets, points = (output[0] for output in outputs)
+        rows, columns = np.nonzero(heat[0] >= self._score)
+        high, wide = np.exp(sizes[:, rows, columns]) * STRIDE
+        top = (rows + offsets[0, rows, columns] + 0.5) * STRIDE - high / 2
+        left = (columns + offsets[1, rows, columns] + 0.5) * STRIDE - wide / 2
+        boxes = np.stack([left, top, left + wide, top + high], axis=1)
+        # Points are y, x pairs, in fractions of the box.
+        fractions = points[:, rows, columns].reshape(5, 2, -1)
+        x = left + fractions[:, 1] * wide
+        y = top + fractions[:, 0] * high
+        landmarks = np.stack([x, y], axis=-1).transpose(1, 0, 2)
+        return Detections(boxes.astype(np.float32), landmarks.astype(np.float32), heat[0, rows, columns])

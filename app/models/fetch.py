@@ -1,0 +1,194 @@
+"""Files of the catalogue on this machine: pull them, find them, verify them."""
+
+import fcntl
+import hashlib
+import shutil
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import IO
+
+from app.errors import OnlookerError
+from app.models.catalogue import Entry, File, MediaEntry, load_catalogue
+from app.models.downloads import DownloadError, download
+from app.models.report import Report, SilentReport
+from app.settings import Settings, load_settings
+
+__all__ = ["IntegrityError", "State", "ensure", "path_of", "pull", "pull_all", "state_of"]
+
+CHUNK = 1 << 20
+
+
+class IntegrityError(OnlookerError):
+    """A file is not the one that the catalogue pins."""
+
+
+class State(StrEnum):
+    """How a file of the catalogue is on this machine."""
+
+    PRESENT = "present"
+    MISSING = "missing"
+    WRONG = "wrong digest"
+
+
+def path_of(entry: Entry, folder: Path) -> Path:
+    """Return where `entry` lands: its file, or for media its folder."""
+    path = folder / entry.files[0].name
+    return path.parent if isinstance(entry, MediaEntry) else path
+
+
+def state_of(file: File, folder: Path) -> State:
+    """Tell how `file` is in `folder`; its digest is computed."""
+    path = folder / file.name
+    if not path.is_file():
+        return State.MISSING
+    return State.PRESENT if _is(path, file) else State.WRONG
+
+
+def ensure(name: str, settings: Settings | None = None, report: Report | None = None) -> Path:
+    """Return the path of the entry called `name`, pulling what is missing or wrong first.
+
+    Raises:
+        OnlookerError: the catalogue does not know it, or it cannot be had.
+    """
+    settings = settings or load_settings()
+    entry = load_catalogue(settings.weights_dir).get(name)
+    pull(entry, settings.weights_dir, settings.weights_mirror, report)
+    return path_of(entry, settings.weights_dir)
+
+
+def pull(entry: Entry, folder: Path, mirror: Path | None = None, report: Report | None = None) -> None:
+    """Bring the files of `entry` that are missing or wrong into `folder`; see `pull_all`."""
+    pull_all([entry], folder, mirror, report)
+
+
+def pull_all(
+    entries: Sequence[Entry], folder: Path, mirror: Path | None = None, report: Report | None = None
+) -> None:
+    """Bring the files of `entries` that are missing or wrong into `folder`.
+
+    Files come from the folder `mirror` where one is given, else from where they are published; each
+    package is downloaded once. A file takes its place only when its digest is right.
+
+    Raises:
+        DownloadError: something cannot be had.
+        IntegrityError: something is not what the catalogue pins; nothing of it is kept.
+    """
+    if all(not _lacking(entry, folder) for entry in entries):
+        return
+    with _workspace(folder) as work:
+        for entry in entries:
+            # Asked again: another process may have pulled it while this one waited for the lock.
+            lacking = _lacking(entry, folder)
+            if lacking and mirror is not None:
+                _copy_from_mirror(entry, lacking, folder, mirror, work)
+            elif lacking:
+                _take_from_source(entry, lacking, folder, work, report or SilentReport())
+
+
+def _lacking(entry: Entry, folder: Path) -> list[File]:
+    return [file for file in entry.files if state_of(file, folder) is not State.PRESENT]
+
+
+@contextmanager
+def _workspace(folder: Path) -> Iterator[Path]:
+    """Give a folder for unfinished files, on the disk they end on, to one process at a time."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    except OSError as error:
+        raise DownloadError(f"cannot write to the weights folder {folder}: {error.strerror}") from None
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for left_by_a_kill in folder.glob(".pull-*"):
+            shutil.rmtree(left_by_a_kill, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix=".pull-", dir=folder) as work:
+            yield Path(work)
+
+
+def _copy_from_mirror(entry: Entry, files: list[File], folder: Path, mirror: Path, work: Path) -> None:
+    if not mirror.is_dir():
+        raise DownloadError(f"the mirror {mirror} is not a folder")
+    held = [path for path in sorted(mirror.rglob("*")) if path.is_file()]
+    for file in files:
+        found = next((path for path in held if _is(path, file)), None)
+        if found is None:
+            raise _not_in_mirror(entry, file, mirror, held)
+        with found.open("rb") as stream:
+            _put(stream, file, folder, work, entry)
+
+
+def _not_in_mirror(entry: Entry, file: File, mirror: Path, held: list[Path]) -> OnlookerError:
+    for path in held:
+        if path.name == file.published:
+            return _mismatch(f"{entry.name}: {path}", file.sha256, _digest(path))
+    return DownloadError(
+        f"{entry.name}: the mirror {mirror} has no {file.published}, nor a file with sha256 {file.sha256}"
+    )
+
+
+def _take_from_source(entry: Entry, files: list[File], folder: Path, work: Path, report: Report) -> None:
+    package = download(entry, work, report)
+    if entry.package is None:
+        with package.open("rb") as stream:
+            _put(stream, files[0], folder, work, entry)
+        return
+    found = _digest(package)
+    if found != entry.package.sha256:
+        raise _mismatch(f"{entry.name}: {package.name}", entry.package.sha256, found)
+    wanted = {file.member: file for file in files}
+    missing = set(wanted)
+
+    def take(member: str, stream: IO[bytes]) -> None:
+        _put(stream, wanted[member], folder, work, entry)
+        missing.discard(member)
+
+    _walk(package, set(wanted), take)
+    if missing:
+        raise DownloadError(f"{entry.name}: {package.name} has no {', '.join(sorted(missing))}")
+
+
+def _walk(package: Path, wanted: set[str], take: Callable[[str, IO[bytes]], None]) -> None:
+    """Hand each wanted member of a zip or tar to `take` as a stream; nothing else is unpacked."""
+    if zipfile.is_zipfile(package):
+        with zipfile.ZipFile(package) as archive:
+            for name in wanted & set(archive.namelist()):
+                with archive.open(name) as stream:
+                    take(name, stream)
+        return
+    with tarfile.open(package, "r|*") as archive:
+        for member in archive:
+            if member.name in wanted and (content := archive.extractfile(member)) is not None:
+                take(member.name, content)
+
+
+def _put(stream: IO[bytes], file: File, folder: Path, work: Path, entry: Entry) -> None:
+    """Write `stream` aside, check its digest, and only then give it its name."""
+    aside = work / "file"
+    digest = hashlib.sha256()
+    with aside.open("wb") as target:
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+            target.write(chunk)
+    if digest.hexdigest() != file.sha256:
+        raise _mismatch(f"{entry.name}: {file.published}", file.sha256, digest.hexdigest())
+    place = folder / file.name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    aside.replace(place)
+
+
+def _is(path: Path, file: File) -> bool:
+    return path.stat().st_size == file.bytes and _digest(path) == file.sha256
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _mismatch(what: str, expected: str, found: str) -> IntegrityError:
+    return IntegrityError(f"{what}: expected sha256 {expected}, found {found}")

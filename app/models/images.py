@@ -1,0 +1,102 @@
+"""Bytes to pixels and back: photographs from outside, checked before they are decoded, and frames."""
+
+from io import BytesIO
+from typing import Literal
+
+import cv2
+import numpy as np
+from PIL import Image as Pillow
+from PIL import ImageOps, UnidentifiedImageError
+
+from app.errors import OnlookerError
+from app.models.arrays import Image
+
+__all__ = ["ImageError", "decode_image", "decode_jpeg", "encode_jpeg"]
+
+FORMATS = ("JPEG", "PNG", "WEBP")
+#: Most pixels of a frame: 8K.
+FRAME_PIXELS = 7680 * 4320
+
+# Pillow's own limit warns or raises by a number of its choice; here the caller's limit is checked instead,
+# before anything is decoded.
+Pillow.MAX_IMAGE_PIXELS = None
+
+
+class ImageError(OnlookerError):
+    """Bytes cannot be used as an image; `reason` is `not-an-image` or `too-large`."""
+
+    def __init__(self, text: str, reason: Literal["not-an-image", "too-large"]) -> None:
+        """Say what is wrong in `text`, and in one word for programs in `reason`."""
+        super().__init__(text)
+        self.reason = reason
+
+
+def decode_image(data: bytes, max_pixels: int) -> Image:
+    """Decode a photograph, JPEG, PNG or WebP, to (H, W, 3) uint8 BGR, turned as its EXIF says.
+
+    Format and size are read from the header first. A truncated file is an error.
+
+    Raises:
+        ImageError: it is none of these, broken, or has more than `max_pixels`.
+    """
+    try:
+        with _open(data, FORMATS, max_pixels) as picture:
+            picture.load()
+            upright = ImageOps.exif_transpose(picture)
+            rgb = np.asarray(upright.convert("RGB"), dtype=np.uint8)
+    except _BROKEN as error:
+        raise _not_an_image(FORMATS, error) from None
+    return np.ascontiguousarray(rgb[:, :, ::-1])
+
+
+def decode_jpeg(data: bytes, max_pixels: int = FRAME_PIXELS) -> Image:
+    """Decode a frame to (H, W, 3) uint8 BGR, the quick way.
+
+    The decoder fills what is missing of a truncated JPEG with grey and says nothing, so a frame must end
+    with the end-of-image marker (zeros after it are padding that cameras add). Damage in the middle is
+    not noticed: it is seen as blocks, as in any player.
+
+    Raises:
+        ImageError: it is no JPEG, truncated, or has more than `max_pixels`.
+    """
+    try:
+        _open(data, ("JPEG",), max_pixels).close()
+    except _BROKEN as error:
+        raise _not_an_image(("JPEG",), error) from None
+    if not data.endswith(b"\xff\xd9") and not data.rstrip(b"\0").endswith(b"\xff\xd9"):
+        raise ImageError("the JPEG is truncated: expected an end-of-image marker, found none", "not-an-image")
+    image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        raise ImageError("the JPEG cannot be decoded", "not-an-image")
+    return np.asarray(image, dtype=np.uint8)
+
+
+def encode_jpeg(image: Image, quality: int = 90) -> bytes:
+    """Encode (H, W, 3) uint8 BGR as JPEG."""
+    done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise ImageError(f"cannot encode an image of shape {image.shape}", "not-an-image")
+    return data.tobytes()
+
+
+#: What Pillow raises for broken files, by format and place of the damage.
+_BROKEN = (OSError, ValueError, SyntaxError, EOFError, KeyError, TypeError, IndexError, OverflowError)
+
+
+def _open(data: bytes, formats: tuple[str, ...], max_pixels: int) -> Pillow.Image:
+    """Read the header alone and check the size that it claims."""
+    picture = Pillow.open(BytesIO(data), formats=formats)
+    width, height = picture.size
+    if width * height > max_pixels:
+        picture.close()
+        raise ImageError(
+            f"the image is too large: expected at most {max_pixels} pixels, found {width}x{height}",
+            "too-large",
+        )
+    return picture
+
+
+def _not_an_image(formats: tuple[str, ...], error: Exception) -> ImageError:
+    kinds = " or ".join(formats)
+    start = "cannot identify" if isinstance(error, UnidentifiedImageError) else "cannot decode"
+    return ImageError(f"{start} the image: expected {kinds}, whole and undamaged", "not-an-image")

@@ -1,0 +1,101 @@
+"""What is changed in a net's graph when it is loaded: free axes, and PReLU in a form that runs fast."""
+
+import numpy as np
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+
+__all__ = ["free_axes", "split_prelu"]
+
+
+def free_axes(model: ModelProto) -> None:
+    """Make the batch, height and width of `model`'s only input dynamic, in place.
+
+    Older exporters list the weights as inputs too, which keeps them from being folded: they are taken off.
+    """
+    graph = model.graph
+    weights = {tensor.name: tensor for tensor in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in weights]
+    del graph.input[:]
+    graph.input.extend(inputs)
+    dims = graph.input[0].type.tensor_type.shape.dim
+    fixed_batch = dims[0].dim_value
+    for axis, name in ((0, "batch"), (2, "height"), (3, "width")):
+        dims[axis].dim_param = name
+    del graph.value_info[:]
+    for output in graph.output:
+        for dim in output.type.tensor_type.shape.dim:
+            dim.Clear()
+    _free_reshapes(graph, weights, fixed_batch)
+
+
+def _free_reshapes(graph: GraphProto, weights: dict[str, TensorProto], fixed_batch: int) -> None:
+    """Let reshapes to a fixed batch copy the batch (a 0 in the target) instead."""
+    for node in graph.node:
+        if node.op_type != "Reshape" or node.input[1] not in weights:
+            continue
+        tensor = weights[node.input[1]]
+        target = numpy_helper.to_array(tensor).copy()
+        if fixed_batch and target[0] == fixed_batch:
+            target[0] = 0
+            tensor.CopyFrom(numpy_helper.from_array(target, tensor.name))
+
+
+def split_prelu(model: ModelProto) -> int:
+    """Rewrite each PReLU with one slope per channel as depthwise convolutions, in place; return how many.
+
+    PReLU(x) = DW(slope, x) + DW(1 - slope, Relu(x)), with DW a 1x1 depthwise Conv. onnxruntime has no
+    PReLU in its blocked (NCHWc) layout, so that every PReLU costs two reorderings of the whole map.
+    """
+    graph = model.graph
+    weights = {tensor.name: tensor for tensor in graph.initializer}
+    nodes: list[NodeProto] = []
+    count = 0
+    for node in graph.node:
+        slope = _channel_slope(node, weights)
+        if slope is None:
+            nodes.append(node)
+            continue
+        nodes.extend(_prelu_as_convolutions(graph, node, slope, f"prelu{count}"))
+        count += 1
+    del graph.node[:]
+    graph.node.extend(nodes)
+    _drop_unused(graph)
+    return count
+
+
+def _channel_slope(node: NodeProto, weights: dict[str, TensorProto]) -> np.ndarray | None:
+    """Return the slopes (C,) float32 of a PReLU on (N, C, H, W), or None for anything else."""
+    if node.op_type != "PRelu" or node.input[1] not in weights:
+        return None
+    tensor = weights[node.input[1]]
+    dims = list(tensor.dims)
+    # A single slope is shared by all channels, however many there are.
+    if tensor.data_type != TensorProto.FLOAT or len(dims) != 3 or dims[0] == 1 or dims[1:] != [1, 1]:
+        return None
+    return numpy_helper.to_array(tensor).reshape(-1)
+
+
+def _prelu_as_convolutions(
+    graph: GraphProto, node: NodeProto, slope: np.ndarray, name: str
+) -> list[NodeProto]:
+    channels = slope.size
+    for suffix, values in (("slope", slope), ("rest", 1 - slope)):
+        kernel = values.astype(np.float32).reshape(channels, 1, 1, 1)
+        graph.initializer.append(numpy_helper.from_array(kernel, f"{name}_{suffix}"))
+    source, target = node.input[0], node.output[0]
+    return [
+        helper.make_node("Relu", [source], [f"{name}_positive"]),
+        helper.make_node(
+            "Conv", [source, f"{name}_slope"], [f"{name}_a"], group=channels, kernel_shape=[1, 1]
+        ),
+        helper.make_node(
+            "Conv", [f"{name}_positive", f"{name}_rest"], [f"{name}_b"], group=channels, kernel_shape=[1, 1]
+        ),
+        helper.make_node("Add", [f"{name}_a", f"{name}_b"], [target]),
+    ]
+
+
+def _drop_unused(graph: GraphProto) -> None:
+    used = {name for node in graph.node for name in node.input}
+    kept = [tensor for tensor in graph.initializer if tensor.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)

@@ -1,0 +1,102 @@
+"""The parts of a worker, and what each of them is given."""
+
+import socket
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+from faust.types import TP
+from faust.web.drivers.aiohttp import Web
+
+from app.agents.board import Board
+from app.agents.enrol import Enrol
+from app.agents.identify import Identify, Past
+from app.agents.nets import Nets
+from app.agents.outbox import KafkaOutbox, Letters
+from app.agents.recognise import Recognise
+from app.messages import Enrolment, encode
+from app.metrics import Metrics
+from app.models.catalogue import load_catalogue
+from app.models.pipeline import load_recogniser
+from app.settings import Settings
+from app.tables.gallery import Gallery
+from app.tables.history import History
+from app.tables.identities import Identities
+from app.tables.streams import Streams
+from app.topics import Topics, TopicSpec
+from app.web.live.hub import Hub
+from app.web.live.socket import LiveSocket
+from app.web.people import PeopleViews
+from app.web.photos import PhotoReader
+from app.web.readiness import Readiness
+from app.web.sightings import SightingViews
+from app.web.site import mount
+from app.web.streams import StreamViews
+from app.web.worker import WorkerViews
+
+if TYPE_CHECKING:
+    import faust
+
+__all__ = ["Parts"]
+
+_DAY = 24 * 3600 * 1000
+
+
+class Parts:
+    """Everything that a worker is made of."""
+
+    def __init__(self, app: "faust.App", settings: Settings) -> None:
+        catalogue = load_catalogue(settings.weights_dir)
+        embedder = catalogue.embedder(settings.embedder)
+        threshold = embedder.threshold if settings.threshold is None else settings.threshold
+        self.settings = settings
+        self.topics = Topics(settings)
+        self.metrics = Metrics()
+        self.outbox = KafkaOutbox(app)
+        self.letters = Letters(self.outbox, self.topics, self.metrics)
+        detector = catalogue.detector(settings.detector)
+        self.nets = Nets(partial(load_recogniser, settings), detector.identity, embedder.identity)
+        self.gallery = Gallery(embedder.identity, threshold, settings.margin)
+        self.identities = Identities(app, self.gallery, self.metrics)
+        self.history = History(keep=int(settings.memory_days * _DAY))
+        self.past = Past(self.history)
+        self.streams = Streams()
+        self.readiness = Readiness(app, self.nets)
+        self._add_agents(app)
+        self._add_web(app)
+
+    def on_assigned(self, assigned: set[TP]) -> None:
+        """Let go of what other workers have now."""
+        frames, faces = self.topics.frames.name, self.topics.faces.name
+        self.board.keep({tp.partition for tp in assigned if tp.topic == frames})
+        self.identify.keep({tp.partition for tp in assigned if tp.topic == faces})
+
+    def _add_agents(self, app: "faust.App") -> None:
+        settings, topics, outbox, letters = self.settings, self.topics, self.outbox, self.letters
+        worker = f"{socket.gethostname()}:{app.conf.web_port}"
+        self.board = Board(topics, outbox, self.metrics, worker)
+        self.recognise = Recognise(settings, topics, self.nets, outbox, letters, self.board, self.metrics)
+        self.identify = Identify(settings, topics, self.gallery, self.past, outbox, letters, self.metrics)
+        self.enrol = Enrol(self.identities, letters)
+        app.agent(_topic(app, topics.frames), name="recognise")(self.recognise.run)
+        app.agent(_topic(app, topics.faces), name="identify")(self.identify.run)
+        app.agent(_topic(app, topics.enrolments), name="enrol")(self.enrol.run)
+
+    def _add_web(self, app: "faust.App") -> None:
+        settings = self.settings
+        self.hub = Hub(settings, self.topics, self.streams, self.gallery, self.metrics)
+        self.photos = PhotoReader(settings, self.nets)
+        views = (
+            WorkerViews(self.readiness),
+            PeopleViews(settings, self.gallery, self.photos, self._send_enrolment),
+            StreamViews(self.streams, self.hub),
+            LiveSocket(self.streams, self.hub),
+            SightingViews(self.history),
+        )
+        mount(cast(Web, app.web).web_app, settings, [route for view in views for route in view.routes()])
+
+    async def _send_enrolment(self, enrolment: Enrolment) -> None:
+        await self.outbox.put(self.topics.enrolments, enrolment.person.encode(), encode(enrolment))
+
+
+def _topic(app: "faust.App", spec: TopicSpec) -> "faust.TopicT":
+    return app.topic(spec.name, key_type=bytes, value_type=bytes, partitions=spec.partitions)

@@ -1,0 +1,177 @@
+"""Every option of Onlooker, once: its name, ``ONLOOKER_`` variable, default and meaning."""
+
+from functools import lru_cache
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.errors import OnlookerError
+
+__all__ = ["ROOT", "Settings", "SettingsError", "is_loopback", "load_settings"]
+
+#: The folder that holds ``app/``, ``weights/`` and, while Onlooker runs, ``var/``.
+ROOT = Path(__file__).resolve().parent.parent
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class SettingsError(OnlookerError):
+    """A setting has a value that cannot be used; the text names the variable."""
+
+
+class Settings(BaseSettings):
+    """What Onlooker can be told; each field is the variable ``ONLOOKER_<NAME>``."""
+
+    model_config = SettingsConfigDict(env_prefix="ONLOOKER_", frozen=True)
+
+    broker: str = Field(
+        "kafka://127.0.0.1:9092",
+        description="The Kafka to use, as `kafka://host:port` (several: `;` between them). When it is not set, `onlooker up` starts its own.",
+    )
+    data_dir: Path = Field(
+        ROOT / "var", description="Folder of everything that Onlooker writes: broker, tables, history, logs."
+    )
+    weights_dir: Path = Field(ROOT / "weights", description="Folder of the nets and of `catalogue.toml`.")
+    weights_mirror: Path | None = Field(
+        None, description="Folder to take weights and demonstration media from instead of the internet."
+    )
+    topic_prefix: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9._-]*$",
+        description="Put before every topic's name and the application's id, to share one Kafka.",
+    )
+    replication: Positive = Field(1, description="Replication factor of the topics that are created.")
+    partitions: Positive = Field(
+        8,
+        description="Partitions of `frames`, `faces` and `sightings`: the most workers that can share the work.",
+    )
+    broker_wait: float = Field(
+        15, ge=0, description="Seconds that a worker waits for Kafka to answer when it starts."
+    )
+    frames_hours: float = Field(6, gt=0, description="Hours for which frames are kept.")
+    frames_bytes: Positive = Field(512 * 2**20, description="Bytes of frames kept for each partition.")
+    memory_days: float = Field(90, gt=0, description="Days for which faces and sightings are kept.")
+    memory_bytes: Positive = Field(
+        2**30, description="Bytes of faces, and of sightings, kept for each partition."
+    )
+    session_timeout: float = Field(
+        6,
+        ge=6,
+        description="Seconds after which a dead worker's partitions go to another one (Kafka accepts no less than 6).",
+    )
+
+    detector: str = Field("centerface", description="Detector: a name from the catalogue.")
+    embedder: str = Field("faceplugin-512", description="Embedder: a name from the catalogue.")
+    detection_side: Positive = Field(
+        640, description="Longer side, in pixels, to which a frame is scaled down for the detector."
+    )
+    detection_score: Fraction = Field(0.5, description="Least detection score of a face.")
+    min_face: Positive = Field(
+        24, description="Least width and height, in pixels of the frame, of a face that is embedded."
+    )
+    embed_score: Fraction = Field(0.5, description="Least detection score of a face that is embedded.")
+    threads: Positive = Field(
+        1,
+        description="Threads of each net. One, with several frames in flight, gives the most frames; two give the lowest latency at low load.",
+    )
+    in_flight: Annotated[int, Field(ge=0)] = Field(
+        0, description="Frames worked on at once; 0 is one more than there are cores."
+    )
+    live_max_age: float = Field(
+        0.5,
+        gt=0,
+        description="Seconds after which a frame of a live stream is skipped, and counted, rather than worked on. Recordings never skip.",
+    )
+
+    threshold: Fraction | None = Field(
+        None,
+        description="Least cosine similarity for a name; the embedder's entry in the catalogue, when not set.",
+    )
+    margin: Fraction = Field(0.05, description="By how much the best person must lead the second one.")
+    sighting_gap: float = Field(
+        3, gt=0, description="Seconds without a person after which their sighting is closed."
+    )
+    sighting_update: float = Field(
+        1, ge=0, description="Least seconds between two updates of an open sighting; 0 is every frame."
+    )
+    unknown_frames: Positive = Field(
+        5, description="Frames with an unknown face before a sighting of somebody unknown is opened."
+    )
+
+    web_host: str = Field(
+        "127.0.0.1",
+        description="Address that the web server listens on; anything but loopback needs a token.",
+    )
+    web_port: Port = Field(6066, description="Port of the web server.")
+    token: str | None = Field(
+        None, min_length=16, repr=False, description="Secret that every route but `/healthz` asks for."
+    )
+    view_fps: float = Field(10, gt=0, le=60, description="Most frames a second that a viewer is shown.")
+    view_side: Positive = Field(
+        960, description="Longer side, in pixels, of the pictures that viewers are shown."
+    )
+    view_quality: Annotated[int, Field(ge=1, le=100)] = Field(
+        80, description="JPEG quality of those pictures."
+    )
+    max_photo_bytes: Positive = Field(16 * 2**20, description="Largest photograph that can be enrolled.")
+    max_photo_pixels: Positive = Field(50_000_000, description="Most pixels of such a photograph.")
+    enrol_face: Positive = Field(
+        48, description="Least width and height, in pixels of the photograph, of a face that is enrolled."
+    )
+    max_photos: Positive = Field(16, description="Most photographs in one enrolment.")
+    url: str | None = Field(
+        None, description="Where the command line finds a worker; `http://127.0.0.1:<web_port>` when not set."
+    )
+
+    @field_validator("broker")
+    @classmethod
+    def _known_scheme(cls, value: str) -> str:
+        if not all(part.startswith("kafka://") and len(part) > 8 for part in value.split(";")):
+            raise ValueError("expected kafka://host:port")
+        return value
+
+    @property
+    def bootstrap(self) -> list[str]:
+        """The brokers as ``host:port``, for Kafka clients other than Faust."""
+        addresses = (part.removeprefix("kafka://") for part in self.broker.split(";"))
+        return [address if ":" in address else f"{address}:9092" for address in addresses]
+
+    @property
+    def address(self) -> str:
+        """Where the command line finds a worker, without a slash at its end."""
+        return (self.url or f"http://127.0.0.1:{self.web_port}").rstrip("/")
+
+    @property
+    def app_id(self) -> str:
+        """The Faust application's id: the consumer group and the prefix of changelogs."""
+        return f"{self.topic_prefix}onlooker"
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether `host` can be reached from this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+@lru_cache(maxsize=1)
+def load_settings() -> Settings:
+    """Read the settings from the environment, once.
+
+    Raises:
+        SettingsError: a value cannot be used.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        raise SettingsError(f"ONLOOKER_{name}: {first['msg']}") from None

@@ -1,0 +1,178 @@
+"""Frames on their way to Kafka: a bounded number at once, in order, each one accounted for."""
+
+import asyncio
+import logging
+import time
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, KafkaTimeoutError
+
+from app.messages import Frame, encode_frame
+from app.sources.base import SourceError
+from app.sources.summary import Summary
+from app.topics import MAX_MESSAGE_BYTES
+
+__all__ = ["Outbox"]
+
+_LOG = logging.getLogger(__name__)
+#: Seconds to reach the broker in, at the beginning.
+_CONNECT = 10.0
+#: Seconds without an answer after which the log says so.
+_SILENCE = 3.0
+#: Seconds given, at the end, to frames that are still on their way.
+_GRACE = 3.0
+
+
+class Outbox:
+    """Sends frames through one idempotent producer; enter it to connect, leave it to end.
+
+    The producer tries again until the broker takes a frame, and the broker drops what it has already:
+    a broker that goes away and comes back costs neither frames nor their order.
+
+    Raises:
+        SourceError: on entering, the broker does not answer in time.
+    """
+
+    def __init__(self, bootstrap: list[str], topic: str, limit: int, summary: Summary) -> None:
+        self._bootstrap = bootstrap
+        self._topic = topic
+        self._summary = summary
+        self._free = asyncio.Semaphore(limit)
+        self._pending: set[asyncio.Future[object]] = set()
+        self._producer: AIOKafkaProducer
+        self._watcher: asyncio.Task[None]
+        self._answered = 0.0
+        self._silent = False
+
+    async def __aenter__(self) -> Self:
+        self._producer = await self._connect()
+        self._watcher = asyncio.create_task(self._watch())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GRACE):
+                await self.delivered()
+        self._watcher.cancel()
+        if self._pending:
+            self._summary.errors["not-delivered"] += len(self._pending)
+        await _stop(self._producer, deliver=not self._pending)
+
+    async def room(self) -> None:
+        """Wait until one more frame may be sent."""
+        await self._free.acquire()
+        self._free.release()
+
+    async def send(self, frame: Frame) -> None:
+        """Put `frame` on its way.
+
+        Raises:
+            SourceError: Kafka will take no more frames, now or later.
+        """
+        key, value, headers = encode_frame(frame)
+        await self._free.acquire()
+        try:
+            future = await self._enqueue(key, value, headers)
+        except BaseException:
+            self._free.release()
+            raise
+        if not self._pending:
+            self._answered = time.monotonic()
+        self._pending.add(future)
+        self._summary.pending = len(self._pending)
+        future.add_done_callback(lambda done: self._settle(done, len(value)))
+
+    async def delivered(self) -> None:
+        """Wait until nothing is on its way."""
+        while self._pending:
+            await asyncio.wait(self._pending)
+
+    async def _enqueue(
+        self, key: bytes, value: bytes, headers: list[tuple[str, bytes]]
+    ) -> asyncio.Future[object]:
+        while True:
+            try:
+                future: asyncio.Future[object] = await self._producer.send(
+                    self._topic, value, key, headers=headers
+                )
+                return future
+            except KafkaTimeoutError:
+                # The producer's buffer is full because the broker is away: wait for it.
+                continue
+            except KafkaError as error:
+                raise SourceError(f"Kafka takes no frames for {self._topic}: {_explain(error)}") from None
+
+    def _settle(self, done: asyncio.Future[object], size: int) -> None:
+        self._pending.discard(done)
+        self._free.release()
+        self._summary.pending = len(self._pending)
+        error = None if done.cancelled() else done.exception()
+        if done.cancelled() or error:
+            self._summary.errors[type(error).__name__ if error else "cancelled"] += 1
+            return
+        self._summary.sent += 1
+        self._summary.bytes += size
+        self._answered = time.monotonic()
+        if self._silent:
+            self._silent = False
+            _LOG.info("Kafka answers again")
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_SILENCE / 3)
+            waited = time.monotonic() - self._answered
+            if self._pending and waited > _SILENCE and not self._silent:
+                self._silent = True
+                addresses = ", ".join(self._bootstrap)
+                _LOG.warning(
+                    "Kafka at %s does not answer; %d frames wait for it", addresses, len(self._pending)
+                )
+
+    async def _connect(self) -> AIOKafkaProducer:
+        deadline = time.monotonic() + _CONNECT
+        while True:
+            producer = AIOKafkaProducer(
+                bootstrap_servers=self._bootstrap,
+                acks="all",
+                enable_idempotence=True,
+                linger_ms=0,
+                # Several frames to a request, or each would wait for the answer to the one before.
+                max_batch_size=2**20,
+                max_request_size=MAX_MESSAGE_BYTES,
+                request_timeout_ms=10_000,
+            )
+            try:
+                async with asyncio.timeout(deadline - time.monotonic()):
+                    await producer.start()
+                return producer
+            except (KafkaError, OSError) as error:
+                await _stop(producer, deliver=False)
+                if time.monotonic() + 0.3 > deadline:
+                    addresses = ", ".join(self._bootstrap)
+                    raise SourceError(
+                        f"Kafka does not answer at {addresses}, waited {_CONNECT:.0f} s: {_explain(error)}"
+                    ) from None
+            except BaseException:
+                await _stop(producer, deliver=False)
+                raise
+            await asyncio.sleep(0.3)
+
+
+async def _stop(producer: AIOKafkaProducer, *, deliver: bool) -> None:
+    """End `producer`, which by itself would wait without limit for a broker that is away."""
+    if not deliver:
+        await producer.client.close()
+        if producer._sender.sender_task:
+            producer._sender.sender_task.cancel()
+    with suppress(TimeoutError, KafkaError):
+        async with asyncio.timeout(_GRACE):
+            await producer.stop()
+
+
+def _explain(error: Exception) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__

@@ -1,0 +1,157 @@
+"""The gallery: the enrolled people in memory, searched exactly."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.messages import Faces, Person
+from app.models.gate import Gate
+
+__all__ = ["Gallery", "Match"]
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What the gallery says of one face."""
+
+    #: The person it is, or None where nobody is near enough or two people are too near each other.
+    person: str | None
+    name: str | None
+    #: Cosine similarity to the nearest person's nearest template; -1 in an empty gallery.
+    similarity: float
+    #: The nearest person, whether or not it is them.
+    nearest: str | None
+
+
+_NOBODY = Match(None, None, -1.0, None)
+
+
+class Gallery:
+    """Every template of every enrolled person, made by one embedder.
+
+    Arguments:
+        embedder: the net, ``name@digits``; templates of another one are kept but never matched.
+        threshold: least cosine similarity for a name.
+        margin: by how much the best person must lead the second one.
+    """
+
+    def __init__(self, embedder: str, threshold: float, margin: float) -> None:
+        self.embedder = embedder
+        self.threshold = threshold
+        self.margin = margin
+        self._people: dict[str, Person] = {}
+        self._changed = asyncio.Condition()
+        self._index: _Index | None = None
+
+    @property
+    def people(self) -> Mapping[str, Person]:
+        """The enrolled people by id; not to be changed."""
+        return MappingProxyType(self._people)
+
+    @property
+    def templates(self) -> int:
+        """How many templates can be matched."""
+        return len(self._searchable().owners)
+
+    @property
+    def stale(self) -> int:
+        """How many templates another embedder made: those photographs must be enrolled again."""
+        return sum(
+            template.embedder != self.embedder
+            for person in self._people.values()
+            for template in person.templates
+        )
+
+    async def load(self, people: Iterable[Person]) -> None:
+        """Replace everybody."""
+        self._people = {person.id: person for person in people}
+        await self._announce()
+
+    async def put(self, person: Person) -> None:
+        """Add a person, or replace them."""
+        self._people[person.id] = person
+        await self._announce()
+
+    async def remove(self, person: str) -> None:
+        """Remove a person; nothing happens where there is no such one."""
+        if self._people.pop(person, None) is not None:
+            await self._announce()
+
+    async def wait_for(self, person: str, revision: str | None, within: float) -> bool:
+        """Wait until `person` is at `revision` (None: gone); False when that takes too long."""
+
+        def arrived() -> bool:
+            found = self._people.get(person)
+            return (found.revision if found else None) == revision
+
+        try:
+            async with asyncio.timeout(within), self._changed:
+                await self._changed.wait_for(arrived)
+        except TimeoutError:
+            return False
+        return True
+
+    def match(self, embeddings: NDArray[np.floating]) -> list[Match]:
+        """Find the person of each face.
+
+        Arguments:
+            embeddings: (N, D), unit length.
+        """
+        index = self._searchable()
+        if not index.owners.size:
+            return [_NOBODY] * len(embeddings)
+        similarities = np.asarray(embeddings, np.float32) @ index.templates.T
+        best = np.maximum.reduceat(similarities, index.starts, axis=1)
+        return [self._decide(index, row) for row in best]
+
+    def name(self, faces: Faces) -> list[Match | None]:
+        """Find the person of every face of a frame; None for those that were not embedded."""
+        passed = [row for row in range(len(faces)) if faces.gates[row] == Gate.PASSED]
+        matches: list[Match | None] = [None] * len(faces)
+        for row, match in zip(passed, self.match(faces.embeddings[passed]) if passed else [], strict=True):
+            matches[row] = match
+        return matches
+
+    def _decide(self, index: "_Index", best: NDArray[np.float32]) -> Match:
+        nearest = int(best.argmax())
+        similarity = float(best[nearest])
+        second = float(np.partition(best, -2)[-2]) if len(best) > 1 else -1.0
+        person = index.people[nearest]
+        if similarity >= self.threshold and similarity - second >= self.margin:
+            return Match(person.id, person.name, similarity, person.id)
+        return Match(None, None, similarity, person.id)
+
+    def _searchable(self) -> "_Index":
+        """Return the index, built again if somebody came or went since the last search."""
+        if self._index is None:
+            self._index = _Index(self._people.values(), self.embedder)
+        return self._index
+
+    async def _announce(self) -> None:
+        self._index = None
+        async with self._changed:
+            self._changed.notify_all()
+
+
+class _Index:
+    """The templates as one matrix, each person's side by side."""
+
+    def __init__(self, people: Iterable[Person], embedder: str) -> None:
+        rows: list[NDArray[np.float32]] = []
+        starts: list[int] = []
+        owners: list[int] = []
+        self.people: list[Person] = []
+        for person in people:
+            usable = [template.embedding for template in person.templates if template.embedder == embedder]
+            if usable:
+                starts.append(len(rows))
+                owners.extend([len(self.people)] * len(usable))
+                self.people.append(person)
+                rows.extend(usable)
+        self.templates: NDArray[np.float32] = np.stack(rows) if rows else np.empty((0, 0), np.float32)
+        self.starts = np.array(starts, np.intp)
+        self.owners = np.array(owners, np.intp)

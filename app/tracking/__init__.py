@@ -1,0 +1,1 @@
+"""Recognition over time, in plain Python and numpy: no Kafka, no nets, no clock."""

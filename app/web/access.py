@@ -1,0 +1,99 @@
+"""Who may ask: a token, or this machine alone."""
+
+import hmac
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from app.settings import Settings, is_loopback
+from app.web.errors import Handler, api_error
+from app.web.login import login_form
+
+__all__ = ["Access"]
+
+_COOKIE = "onlooker_token"
+_MONTH = 30 * 24 * 3600
+_SAFE = {"GET", "HEAD", "OPTIONS"}
+
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' blob: data:; connect-src 'self'; style-src 'self'; "
+        "script-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+class Access:
+    """The rules of the door.
+
+    With a token, every route but the health check needs it. Without one the server listens on
+    loopback, and a web page from elsewhere must not reach it through the visitor's browser: the host
+    must be a loopback name (no DNS rebinding), and changes must come from our own page.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._token = settings.token
+
+    @web.middleware
+    async def check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Let a request through, or refuse it."""
+        if request.path != "/healthz":
+            self._check_origin(request)
+            if self._token and not self._known(request):
+                return await self._refuse(request)
+        return await handler(request)
+
+    async def protect(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Add the headers that keep a browser from doing more than the page needs."""
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
+
+    async def login(self, request: web.Request) -> web.StreamResponse:
+        """Set the cookie of somebody who gave the token; `check` has looked at it already."""
+        response = web.HTTPSeeOther("/")
+        response.set_cookie(
+            _COOKIE,
+            self._token or "",
+            httponly=True,
+            samesite="Strict",
+            max_age=_MONTH,
+            secure=request.secure,
+        )
+        return response
+
+    def _check_origin(self, request: web.Request) -> None:
+        host = _hostname(f"//{request.host}")
+        if not self._token and not (host and is_loopback(host)):
+            raise api_error(403, "foreign-host", "without a token, only loopback names are answered")
+        origin = request.headers.get("Origin")
+        crosses = request.method not in _SAFE or request.headers.get("Upgrade", "").lower() == "websocket"
+        if origin and crosses and urlsplit(origin).netloc != request.host:
+            raise api_error(403, "foreign-origin", "changes are taken from Onlooker's own page only")
+
+    def _known(self, request: web.Request) -> bool:
+        scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
+        given = bearer.strip() if scheme.lower() == "bearer" else request.cookies.get(_COOKIE, "")
+        return self._matches(given)
+
+    def _matches(self, given: str) -> bool:
+        return hmac.compare_digest(given.encode("utf-8", "replace"), (self._token or "").encode())
+
+    async def _refuse(self, request: web.Request) -> web.StreamResponse:
+        tries = request.method == "POST" and request.path == "/login"
+        if tries:
+            token = (await request.post()).get("token", "")
+            if isinstance(token, str) and self._matches(token.strip()):
+                return await self.login(request)
+        if "text/html" in request.headers.get("Accept", ""):
+            return login_form(refused=tries)
+        raise api_error(401, "token-needed", "give the token: Authorization: Bearer TOKEN")
+
+
+def _hostname(address: str) -> str | None:
+    try:
+        return urlsplit(address).hostname
+    except ValueError:
+        return None

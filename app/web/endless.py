@@ -1,0 +1,29 @@
+"""Answers that never end by themselves, and are ended when the worker stops."""
+
+import asyncio
+from weakref import WeakSet
+
+from aiohttp import web
+
+__all__ = ["end_all", "endless", "prepare"]
+
+_TASKS = web.AppKey("endless", WeakSet[asyncio.Task[None]])
+
+
+def prepare(server: web.Application) -> None:
+    """Make a server end its endless answers when it stops; it would wait a minute for them."""
+    server[_TASKS] = WeakSet()
+    server.on_shutdown.append(end_all)
+
+
+def endless(request: web.Request) -> None:
+    """Mark the answer to a request as one without end."""
+    if request.task is not None:
+        request.app[_TASKS].add(request.task)
+
+
+async def end_all(server: web.Application) -> None:
+    """End the endless answers."""
+    tasks = server[_TASKS]
+    for task in list(tasks):
+        task.cancel()

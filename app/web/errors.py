@@ -1,0 +1,54 @@
+"""Errors of the web side: a status, a reason for machines, a text for people."""
+
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+__all__ = ["Handler", "api_error", "errors_as_json"]
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_log = logging.getLogger(__name__)
+
+_STATUSES: dict[int, type[web.HTTPError]] = {
+    400: web.HTTPBadRequest,
+    401: web.HTTPUnauthorized,
+    403: web.HTTPForbidden,
+    404: web.HTTPNotFound,
+    415: web.HTTPUnsupportedMediaType,
+    422: web.HTTPUnprocessableEntity,
+    503: web.HTTPServiceUnavailable,
+}
+#: Reasons for what aiohttp itself refuses.
+_REASONS = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}
+
+
+def api_error(status: int, reason: str, detail: str, **more: Any) -> web.HTTPException:
+    """Return an error to raise, with a JSON body."""
+    body = {"reason": reason, "detail": detail, **more}
+    if status == web.HTTPRequestEntityTooLarge.status_code:
+        return web.HTTPRequestEntityTooLarge(0, text=json.dumps(body), content_type="application/json")
+    return _STATUSES[status](text=json.dumps(body), content_type="application/json")
+
+
+@web.middleware
+async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer every error with a JSON body; what nobody foresaw is logged and says nothing."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        if error.status < 400 or error.content_type == "application/json":
+            raise
+        return _answer(error.status, _REASONS.get(error.status, "bad-request"), error.reason)
+    except (ConnectionError, TimeoutError):
+        raise
+    except Exception:
+        _log.exception("%s %s", request.method, request.path)
+        return _answer(500, "internal-error", "something went wrong; the worker's log says what")
+
+
+def _answer(status: int, reason: str, detail: str) -> web.Response:
+    return web.json_response({"reason": reason, "detail": detail}, status=status)

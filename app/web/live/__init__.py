@@ -1,0 +1,1 @@
+"""Live pictures: one reader and one rendering of a stream, however many watch."""

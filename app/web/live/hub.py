@@ -1,0 +1,160 @@
+"""The hub: hands every viewer of a stream the same rendering, made only while somebody watches."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+
+from app.messages import StreamStatus
+from app.metrics import Metrics
+from app.models.images import ImageError
+from app.settings import Settings
+from app.tables.gallery import Gallery, Match
+from app.tables.streams import Streams
+from app.topics import Topics
+from app.web.live.reader import Reader, Recognised
+from app.web.live.render import render
+from app.web.live.view import Box, NamedFace, View
+
+__all__ = ["Hub", "Viewer"]
+
+_log = logging.getLogger(__name__)
+
+#: Seconds for which a stream is still read when its last viewer has gone: pages reload.
+_LINGER = 2.0
+_RETRY = 1.0
+
+
+class Viewer:
+    """One viewer of one stream: always gets the newest view, and skips what it was too slow for."""
+
+    def __init__(self, channel: "_Channel") -> None:
+        self._channel = channel
+        self._seen: View | None = None
+
+    async def next(self) -> View:
+        """Wait for a view that this viewer has not had."""
+        async with self._channel.changed:
+            await self._channel.changed.wait_for(lambda: self._channel.view is not self._seen)
+        self._seen = self._channel.view
+        if self._seen is None:
+            raise RuntimeError("a stream's view never goes away")
+        return self._seen
+
+
+class _Channel:
+    """One stream while it is watched."""
+
+    def __init__(self) -> None:
+        self.view: View | None = None
+        self.viewers = 0
+        self.idle_since = time.monotonic()
+        self.changed = asyncio.Condition()
+        self.task: asyncio.Task[None] | None = None
+
+    async def show(self, view: View) -> None:
+        self.view = view
+        async with self.changed:
+            self.changed.notify_all()
+
+
+class Hub:
+    """The streams that somebody watches."""
+
+    def __init__(
+        self, settings: Settings, topics: Topics, streams: Streams, gallery: Gallery, metrics: Metrics
+    ) -> None:
+        self._settings = settings
+        self._streams = streams
+        self._gallery = gallery
+        self._metrics = metrics
+        self._reader: Callable[[StreamStatus], Reader] = partial(Reader, settings, topics)
+        self._channels: dict[str, _Channel] = {}
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="render")
+
+    @asynccontextmanager
+    async def watch(self, stream: str) -> AsyncIterator[Viewer]:
+        """Watch a stream that the streams' table knows."""
+        channel = self._channels.get(stream)
+        if channel is None:
+            channel = self._channels[stream] = _Channel()
+            channel.task = asyncio.create_task(self._run(stream, channel))
+        channel.viewers += 1
+        gauge = self._metrics.viewers.labels(stream)
+        gauge.inc()
+        try:
+            yield Viewer(channel)
+        finally:
+            gauge.dec()
+            channel.viewers -= 1
+            channel.idle_since = time.monotonic()
+
+    async def close(self) -> None:
+        """Stop reading."""
+        tasks = [channel.task for channel in self._channels.values() if channel.task]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(self, stream: str, channel: _Channel) -> None:
+        try:
+            while _wanted(channel):
+                await self._read(stream, channel)
+        finally:
+            del self._channels[stream]
+
+    async def _read(self, stream: str, channel: _Channel) -> None:
+        """Show a stream until nobody watches or the broker goes away."""
+        reader = self._reader(self._streams.statuses[stream])
+        try:
+            await reader.start()
+            while _wanted(channel):
+                await self._show_newest(reader, channel)
+        except Exception as error:
+            # Viewers wait on this task: whatever went wrong, it goes on.
+            _log.warning("the stream %s cannot be shown: %r; trying again", stream, error)
+            await asyncio.sleep(_RETRY)
+        finally:
+            await reader.stop()
+
+    async def _show_newest(self, reader: Reader, channel: _Channel) -> None:
+        start = time.monotonic()
+        recognised = await reader.newest()
+        if recognised is None or not channel.viewers:
+            return
+        with suppress(ImageError):
+            await channel.show(await self._view(recognised))
+        # What comes in the meantime is skipped: the newest is shown at most so many times a second.
+        await asyncio.sleep(1 / self._settings.view_fps - (time.monotonic() - start))
+
+    async def _view(self, recognised: Recognised) -> View:
+        faces = self._named(recognised)
+        frame = recognised.frame
+        drawing = partial(render, frame.jpeg, faces, self._settings.view_side, self._settings.view_quality)
+        jpeg = await asyncio.get_running_loop().run_in_executor(self._thread, drawing)
+        self._metrics.rendered.labels(frame.stream).inc()
+        width, height = recognised.faces.width, recognised.faces.height
+        return View(frame.stream, frame.captured, recognised.faces.offset, width, height, faces, jpeg)
+
+    def _named(self, recognised: Recognised) -> tuple[NamedFace, ...]:
+        faces = recognised.faces
+        return tuple(
+            _named(box, float(score), match)
+            for box, score, match in zip(
+                faces.boxes.tolist(), faces.scores, self._gallery.name(faces), strict=True
+            )
+        )
+
+
+def _named(box: Box, score: float, match: Match | None) -> NamedFace:
+    if match is None or match.person is None:
+        return NamedFace(box, score, None, None, None)
+    return NamedFace(box, score, match.person, match.name, match.similarity)
+
+
+def _wanted(channel: _Channel) -> bool:
+    return channel.viewers > 0 or time.monotonic() - channel.idle_since < _LINGER

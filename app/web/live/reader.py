@@ -1,0 +1,87 @@
+"""Read one stream's newest recognised frame, from wherever on the log it is."""
+
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+
+from app.messages import Faces, Frame, MessageError, StreamStatus, decode, decode_frame
+from app.settings import Settings
+from app.topics import Topics
+
+__all__ = ["Reader", "Recognised"]
+
+#: Bytes asked for when one frame is fetched; the broker sends a larger frame whole all the same.
+_FRAME_FETCH = 64 * 1024
+#: Milliseconds for which a frame may take to arrive before it counts as gone.
+_FRAME_WAIT = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """A frame and its faces."""
+
+    frame: Frame
+    faces: Faces
+
+
+class Reader:
+    """Follows the faces of a stream and fetches the frame of the newest.
+
+    Going by the faces, it shows what has been recognised, however far behind the cameras that is,
+    and reads no frame that nobody will see.
+
+    Arguments:
+        status: where the stream is on the log.
+    """
+
+    def __init__(self, settings: Settings, topics: Topics, status: StreamStatus) -> None:
+        self._stream = status.stream
+        self._faces_place = TopicPartition(topics.faces.name, status.partition)
+        self._frames_place = TopicPartition(topics.frames.name, status.partition)
+        self._start = status.faces_offset
+        self._faces = _consumer(settings, 2**20)
+        self._frames = _consumer(settings, _FRAME_FETCH)
+
+    async def start(self) -> None:
+        """Connect, and go to the stream's newest frame."""
+        await self._faces.start()
+        await self._frames.start()
+        self._faces.assign([self._faces_place])
+        self._frames.assign([self._frames_place])
+        self._faces.seek(self._faces_place, self._start)
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        await self._faces.stop()
+        await self._frames.stop()
+
+    async def newest(self) -> Recognised | None:
+        """Wait a moment for news of the stream; None where there is none, or its frame is gone."""
+        batches = await self._faces.getmany(timeout_ms=1000)
+        for record in reversed(batches.get(self._faces_place, [])):
+            if record.key == self._stream.encode():
+                return await self._with_frame(record)
+        return None
+
+    async def _with_frame(self, record: "ConsumerRecord[bytes, bytes]") -> Recognised | None:
+        try:
+            faces = decode(Faces, record.value)
+            self._frames.seek(self._frames_place, faces.offset)
+            batches = await self._frames.getmany(timeout_ms=_FRAME_WAIT, max_records=1)
+            for found in batches.get(self._frames_place, []):
+                if found.offset == faces.offset:
+                    return Recognised(decode_frame(found.key, found.value, dict(found.headers)), faces)
+        except MessageError:
+            # The recognition agent has written such a message to the dead letters.
+            pass
+        return None
+
+
+def _consumer(settings: Settings, fetch_bytes: int) -> AIOKafkaConsumer:
+    return AIOKafkaConsumer(
+        bootstrap_servers=settings.bootstrap,
+        client_id=f"{settings.app_id}-viewer",
+        enable_auto_commit=False,
+        auto_offset_reset="latest",
+        max_partition_fetch_bytes=fetch_bytes,
+    )

@@ -1,0 +1,139 @@
+"""Enrolment and the people who are enrolled."""
+
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from app.messages import Enrolment, Person, Template
+from app.settings import Settings
+from app.tables.gallery import Gallery
+from app.web.errors import api_error
+from app.web.form import EnrolmentForm, read_form
+from app.web.photos import Enrolled, PhotoReader, Refusal
+
+__all__ = ["PeopleViews"]
+
+#: Sends an enrolment to the agent that writes the table.
+Send = Callable[[Enrolment], Awaitable[None]]
+
+#: Seconds that the table may take to show an enrolment.
+_CONFIRM_WITHIN = 15.0
+
+
+class PeopleViews:
+    """`/people`."""
+
+    def __init__(self, settings: Settings, gallery: Gallery, photos: PhotoReader, send: Send) -> None:
+        self._settings = settings
+        self._gallery = gallery
+        self._photos = photos
+        self._send = send
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes."""
+        return [
+            web.post("/people", self.enrol),
+            web.get("/people", self.everybody),
+            web.get("/people/{id}", self.get),
+            web.delete("/people/{id}", self.remove),
+            web.get("/people/{id}/photos/{template}.jpg", self.crop),
+        ]
+
+    async def enrol(self, request: web.Request) -> web.Response:
+        """Enrol a person, or add photographs to one."""
+        form = await read_form(request, self._settings)
+        person, name = self._whom(form)
+        readings = [
+            await self._photos.read(photo, form.face(place)) for place, photo in enumerate(form.photos)
+        ]
+        if any(isinstance(reading, Refusal) for reading in readings):
+            refused = sum(isinstance(reading, Refusal) for reading in readings)
+            detail = f"{refused} of {len(readings)} photographs cannot be used; nobody was enrolled"
+            told = [reading.told() for reading in readings]
+            raise api_error(422, "photos-refused", detail, photos=told)
+        taken = [reading for reading in readings if isinstance(reading, Enrolled)]
+        await self._carry_out("add", person, name, [reading.template for reading in taken])
+        told = [reading.told() for reading in taken]
+        known = self._gallery.people[person]
+        return web.json_response({"id": person, "name": known.name, "photos": told}, status=201)
+
+    async def everybody(self, request: web.Request) -> web.Response:
+        """List everybody by name."""
+        people = sorted(self._gallery.people.values(), key=lambda person: (person.name.casefold(), person.id))
+        return web.json_response({"people": [_described(person) for person in people]})
+
+    async def get(self, request: web.Request) -> web.Response:
+        """Describe one person."""
+        return web.json_response(_described(self._person(request)))
+
+    async def remove(self, request: web.Request) -> web.Response:
+        """Remove a person."""
+        person = self._person(request)
+        await self._carry_out("remove", person.id, None, [])
+        return web.json_response({"id": person.id})
+
+    async def crop(self, request: web.Request) -> web.Response:
+        """Return the aligned face of an enrolled photograph."""
+        wanted = request.match_info["template"]
+        for template in self._person(request).templates:
+            if template.id == wanted:
+                return web.Response(body=template.crop, content_type="image/jpeg")
+        raise api_error(404, "not-found", "this person has no such photograph")
+
+    def _whom(self, form: EnrolmentForm) -> tuple[str, str | None]:
+        if form.person is None:
+            if form.name is None:
+                raise api_error(400, "no-name", "give the person's name in the field 'name'")
+            return secrets.token_hex(8), form.name
+        if form.person not in self._gallery.people:
+            raise _no_such_person(form.person)
+        return form.person, form.name
+
+    async def _carry_out(self, action: Any, person: str, name: str | None, templates: list[Template]) -> None:
+        """Send an enrolment and wait until this worker's table shows it."""
+        enrolment = Enrolment(
+            id=secrets.token_hex(8),
+            action=action,
+            person=person,
+            name=name,
+            at=int(time.time() * 1000),
+            templates=templates,
+        )
+        await self._send(enrolment)
+        revision = enrolment.id if action == "add" else None
+        if not await self._gallery.wait_for(person, revision, _CONFIRM_WITHIN):
+            detail = "the enrolment was written down but the table does not show it yet; look again soon"
+            raise api_error(503, "enrolment-not-confirmed", detail, id=person)
+
+    def _person(self, request: web.Request) -> Person:
+        wanted = request.match_info["id"]
+        person = self._gallery.people.get(wanted)
+        if person is None:
+            raise _no_such_person(wanted)
+        return person
+
+
+def _no_such_person(wanted: str) -> web.HTTPException:
+    return api_error(404, "no-such-person", f"nobody with the id {wanted[:80]} is enrolled")
+
+
+def _described(person: Person) -> dict[str, Any]:
+    photos = [
+        {
+            "template": template.id,
+            "size": [template.width, template.height],
+            "score": round(template.score, 3),
+            "crop": f"/people/{person.id}/photos/{template.id}.jpg",
+        }
+        for template in person.templates
+    ]
+    return {
+        "id": person.id,
+        "name": person.name,
+        "created": person.created,
+        "updated": person.updated,
+        "photos": photos,
+    }

@@ -1,0 +1,48 @@
+/** Times, ages and likeness as text for people. */
+
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
+
+/**
+ * Write a time of today as a time, and any other with its day.
+ * @param {number} milliseconds since the epoch
+ */
+export function moment(milliseconds) {
+  const date = new Date(milliseconds);
+  const today = date.toDateString() === new Date().toDateString();
+  return today ? clock.format(date) : `${day.format(date)}, ${clock.format(date)}`;
+}
+
+/** @param {number} milliseconds since the epoch */
+export function exact(milliseconds) {
+  return full.format(milliseconds);
+}
+
+/**
+ * Write a length of time the way one says it.
+ * @param {number} seconds
+ */
+export function span(seconds) {
+  if (seconds < 1) return `${Math.max(0, Math.round(seconds * 1000))} ms`;
+  if (seconds < 10 && seconds % 1) return `${seconds.toFixed(1)} s`;
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 129600) return `${Math.round(seconds / 3600)} h`;
+  return `${Math.round(seconds / 86400)} days`;
+}
+
+/**
+ * Write a number with its noun.
+ * @param {number} number
+ * @param {string} one
+ * @param {string} [many]
+ */
+export function count(number, one, many = `${one}s`) {
+  return `${number} ${number === 1 ? one : many}`;
+}
+
+/** @param {string[]} words */
+export function listing(words) {
+  return new Intl.ListFormat("en", { style: "long", type: "conjunction" }).format(words);
+}

@@ -1,0 +1,119 @@
+"""The streams: how they are, and their pictures one by one, as MJPEG, or all over one WebSocket."""
+
+import asyncio
+import time
+from contextlib import suppress
+from typing import Any
+
+from aiohttp import web
+
+from app.messages import StreamStatus
+from app.tables.streams import Streams, is_live
+from app.web.endless import endless
+from app.web.errors import api_error
+from app.web.live.hub import Hub, Viewer
+from app.web.live.view import View
+
+__all__ = ["StreamViews"]
+
+_BOUNDARY = "frame"
+#: Seconds to wait for the first picture of a stream.
+_PATIENCE = 5.0
+#: Seconds after which a picture is sent again, so that a viewer that went away is noticed.
+_PROOF_OF_LIFE = 10.0
+
+
+class StreamViews:
+    """`/streams`."""
+
+    def __init__(self, streams: Streams, hub: Hub) -> None:
+        self._streams = streams
+        self._hub = hub
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes."""
+        return [
+            web.get("/streams", self.list),
+            web.get("/streams/{name}.mjpeg", self.mjpeg),
+            web.get("/streams/{name}.jpg", self.jpeg),
+        ]
+
+    async def list(self, request: web.Request) -> web.Response:
+        """List the streams by name."""
+        statuses = sorted(self._streams.statuses.values(), key=lambda status: status.stream)
+        return web.json_response({"streams": [_described(status) for status in statuses]})
+
+    async def jpeg(self, request: web.Request) -> web.Response:
+        """Return the newest annotated frame."""
+        async with self._hub.watch(self._known(request)) as viewer:
+            try:
+                view = await asyncio.wait_for(viewer.next(), _PATIENCE)
+            except TimeoutError:
+                raise api_error(404, "no-frame-yet", "no frame of this stream can be shown yet") from None
+        return web.Response(body=view.jpeg, content_type="image/jpeg")
+
+    async def mjpeg(self, request: web.Request) -> web.StreamResponse:
+        """Send annotated frames, all of them or those with one person, until the viewer goes away."""
+        stream, person = self._known(request), request.query.get("person") or None
+        response = web.StreamResponse(
+            headers={"Content-Type": f"multipart/x-mixed-replace; boundary={_BOUNDARY}"}
+        )
+        async with self._hub.watch(stream) as viewer:
+            endless(request)
+            await response.prepare(request)
+            with suppress(ConnectionError):
+                await _send(request, response, viewer, person)
+        return response
+
+    def _known(self, request: web.Request) -> str:
+        name = request.match_info["name"]
+        if name not in self._streams.statuses:
+            raise api_error(404, "no-such-stream", f"there is no stream {name[:80]!r}")
+        return name
+
+
+async def _send(
+    request: web.Request, response: web.StreamResponse, viewer: Viewer, person: str | None
+) -> None:
+    last: View | None = None
+    while request.transport is not None and not request.transport.is_closing():
+        with suppress(TimeoutError):
+            last = await asyncio.wait_for(_next_with(viewer, person), _PROOF_OF_LIFE)
+        if last is not None:
+            await response.write(_part(last))
+
+
+async def _next_with(viewer: Viewer, person: str | None) -> View:
+    view = await viewer.next()
+    while person is not None and not view.shows(person):
+        view = await viewer.next()
+    return view
+
+
+def _part(view: View) -> bytes:
+    headers = (
+        f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(view.jpeg)}\r\n"
+        f"X-Captured: {view.captured}\r\n\r\n"
+    )
+    return headers.encode() + view.jpeg + b"\r\n"
+
+
+def _described(status: StreamStatus) -> dict[str, Any]:
+    live = is_live(status)
+    return {
+        "name": status.stream,
+        "state": "live" if live else "silent",
+        "live": status.live,
+        "width": status.width,
+        "height": status.height,
+        "fps": status.fps if live else 0.0,
+        "age": round(status.age, 3),
+        "faces": status.faces,
+        "frames": status.frames,
+        "skipped": status.skipped,
+        "captured": status.captured,
+        "updated": status.updated,
+        "silent_for": 0 if live else round(time.time() - status.updated / 1000, 1),
+        "worker": status.worker,
+        "mjpeg": f"/streams/{status.stream}.mjpeg",
+    }

@@ -1,0 +1,207 @@
+"""The page in a real browser, against a real worker."""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import pytest
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect
+
+if TYPE_CHECKING:
+    from tests.browser.conftest import Site
+
+_SLOW = 60_000
+
+_FINGERPRINT = """(stream) => {
+  const canvas = document.querySelector(`[data-stream="${stream}"] canvas`);
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  let sum = 0, low = 255, high = 0;
+  for (let at = 0; at < data.length; at += 4) {
+    sum = (sum * 31 + data[at]) % 1000000007;
+    low = Math.min(low, data[at]);
+    high = Math.max(high, data[at]);
+  }
+  return { sum, contrast: high - low };
+}"""
+
+
+class Watched:
+    """A page and the errors that it logged."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.errors: list[str] = []
+        page.on("console", self._note)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def _note(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.errors.append(message.text)
+
+    def picture(self, stream: str) -> dict[str, Any]:
+        """Return a fingerprint of what the canvas of a stream shows, and its contrast."""
+        result: dict[str, Any] = self.page.evaluate(_FINGERPRINT, stream)
+        return result
+
+    def wait_for_movement(self, stream: str) -> None:
+        """Wait until the picture of a stream is one, and becomes another one."""
+        self.page.wait_for_selector(f'[data-stream="{stream}"] canvas', timeout=_SLOW)
+        self.page.wait_for_function(f"(s) => ({_FINGERPRINT})(s).contrast > 40", arg=stream, timeout=_SLOW)
+        first = self.picture(stream)["sum"]
+        self.page.wait_for_function(
+            f"([s, first]) => ({_FINGERPRINT})(s).sum !== first", arg=[stream, first], timeout=_SLOW
+        )
+
+
+@pytest.fixture
+def watched(context: BrowserContext, site: "Site") -> Iterator[Watched]:
+    watched = Watched(context.new_page())
+    watched.page.goto(site.url)
+    yield watched
+    watched.page.close()
+
+
+@pytest.fixture
+def photograph(shared_data: Path) -> Path:
+    """A photograph of one who is in the clip, taken elsewhere."""
+    return shared_data / "stills/face_recognition/examples/knn_examples/train/alex_lacamoire/img1.jpg"
+
+
+def _wait_until(page: Page, holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(50)
+
+
+def _enrol(page: Page, name: str, photos: list[Path]) -> None:
+    page.get_by_role("button", name="Enrol someone").click()
+    page.get_by_label("Name").fill(name)
+    page.locator("#photos").set_input_files(photos)
+    page.get_by_role("button", name="Enrol", exact=True).click()
+
+
+def _delete(page: Page, name: str) -> None:
+    page.get_by_role("button", name=f"Delete {name}").click()
+    page.get_by_role("alertdialog").get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("heading", name=name, exact=True)).to_have_count(0, timeout=_SLOW)
+
+
+def test_a_live_stream_moves(watched: Watched) -> None:
+    watched.wait_for_movement("clip")
+    tile = watched.page.locator('[data-stream="clip"]')
+    expect(tile).to_contain_text(re.compile(r"\d+\.\d fps · \d+.* old · \d+ face"))
+    expect(tile.locator(".veil")).to_be_hidden()
+    assert watched.errors == []
+
+
+def test_a_stream_is_enlarged_and_closed_by_keyboard(watched: Watched) -> None:
+    page = watched.page
+    button = page.get_by_role("button", name="Enlarge clip")
+    button.press("Enter")
+    dialog = page.get_by_role("dialog", name="clip")
+    expect(dialog).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(button).to_be_focused()
+
+
+def test_who_is_enrolled_is_named_on_the_stream_and_in_the_list(watched: Watched, photograph: Path) -> None:
+    page = watched.page
+    _enrol(page, "Alex Lacamoire", [photograph])
+    expect(page.get_by_role("heading", name="Alex Lacamoire")).to_be_visible(timeout=_SLOW)
+    try:
+        named = page.get_by_role("list", name="In the picture of clip").get_by_text("Alex Lacamoire")
+        expect(named).to_be_visible(timeout=_SLOW)
+        seen = page.locator("#sightings li", has_text="Alex Lacamoire").first
+        expect(seen).to_be_visible(timeout=_SLOW)
+        expect(seen).to_contain_text("clip")
+        thumb = page.get_by_role("img", name="Alex Lacamoire, photograph 1")
+        expect(thumb).to_have_js_property("naturalWidth", 112)
+    finally:
+        _delete(page, "Alex Lacamoire")
+
+
+def test_a_refused_photograph_says_why(watched: Watched, shared_data: Path, tmp_path: Path) -> None:
+    text = tmp_path / "letter.jpg"
+    text.write_text("Dear Onlooker, this is a letter.")
+    wall = tmp_path / "wall.png"
+    cv2.imwrite(str(wall), np.full((480, 640, 3), 180, np.uint8))
+    page = watched.page
+    _enrol(page, "Nobody", [text, wall, shared_data / "stills/face_recognition/examples/two_people.jpg"])
+    photos = page.get_by_role("list", name="Chosen photographs").locator("> li")
+    expect(photos.nth(0)).to_contain_text("not a JPEG, PNG or WebP", timeout=_SLOW)
+    expect(photos.nth(1)).to_contain_text("No face was found")
+    expect(photos.nth(2)).to_contain_text("There are 2 faces. Which one is it?")
+    expect(page.get_by_text("Nothing is enrolled yet: 3 of 3 photographs need a look.")).to_be_visible()
+    expect(page.get_by_role("heading", name="Nobody", exact=True)).to_have_count(0)
+
+
+def test_a_face_is_chosen_by_keyboard(watched: Watched, shared_data: Path) -> None:
+    page = watched.page
+    _enrol(page, "Second of two", [shared_data / "stills/face_recognition/examples/two_people.jpg"])
+    first = page.get_by_role("radio", name=re.compile("Face 1"))
+    expect(first).to_be_focused(timeout=_SLOW)
+    first.press("ArrowRight")
+    expect(page.get_by_text("Face 2 of 2 is chosen.")).to_be_visible()
+    expect(page.locator("#enrol-error")).to_be_empty()
+    page.get_by_label("Name").press("Enter")
+    expect(page.get_by_role("heading", name="Second of two")).to_be_visible(timeout=_SLOW)
+    expect(page.get_by_role("button", name="Add photographs of Second of two")).to_be_focused()
+    _delete(page, "Second of two")
+
+
+def test_it_fits_a_small_phone(phone: BrowserContext, site: "Site") -> None:
+    watched = Watched(phone.new_page())
+    page = watched.page
+    page.goto(site.url)
+    watched.wait_for_movement("clip")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.get_by_role("button", name="Enrol someone").click()
+    box = page.locator("#enrol").bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 360
+    assert watched.errors == []
+
+
+def test_eight_streams_move_at_once(watched: Watched, site: "Site") -> None:
+    names = ["clip", *(f"clip-{number}" for number in range(2, 9))]
+    for name in names[1:]:
+        site.add_stream(name)
+    watched.page.set_viewport_size({"width": 1920, "height": 1400})
+    for name in names:
+        watched.wait_for_movement(name)
+    assert watched.errors == []
+
+
+def test_pictures_that_cannot_be_seen_are_not_asked_for(context: BrowserContext, site: "Site") -> None:
+    page = context.new_page()
+    page.set_viewport_size({"width": 700, "height": 400})
+    with page.expect_websocket() as opened:
+        page.goto(site.url)
+    wishes: list[str] = []
+    opened.value.on("framesent", lambda sent: wishes.append(str(sent)))
+    page.wait_for_function("() => document.querySelector('[data-stream=clip] .veil')?.hidden", timeout=_SLOW)
+    page.locator("body").evaluate("(body) => { body.style.paddingBottom = '5000px' }")
+    page.evaluate("() => scrollTo({ top: 5000, behavior: 'instant' })")
+    _wait_until(page, lambda: wishes[-1:] == ['{"watch":[]}'])
+    page.evaluate("() => scrollTo({ top: 0, behavior: 'instant' })")
+    _wait_until(page, lambda: '"clip"' in wishes[-1])
+
+
+def test_a_worker_that_goes_away_is_announced_and_comes_back(watched: Watched, site: "Site") -> None:
+    watched.wait_for_movement("clip")
+    banner = watched.page.locator("#banner")
+    expect(banner).to_be_hidden()
+    site.stop()
+    try:
+        expect(banner).to_have_text("The worker is not answering; trying again…", timeout=_SLOW)
+    finally:
+        site.start()
+    expect(banner).to_be_hidden(timeout=_SLOW)
+    watched.wait_for_movement("clip")

@@ -1,0 +1,79 @@
+"""`onlooker models` lists, pulls and verifies, and fails in one line."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from app.cli import cli
+from app.errors import OnlookerError
+from app.settings import ROOT, load_settings
+
+
+@pytest.fixture
+def folder(tmp_path: Path, shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty weights folder, with a mirror that has one net."""
+    monkeypatch.setenv("ONLOOKER_WEIGHTS_DIR", str(tmp_path))
+    monkeypatch.setenv("ONLOOKER_WEIGHTS_MIRROR", str(shared_data / "models"))
+    monkeypatch.setenv("ONLOOKER_DETECTOR", "yunet")
+    load_settings.cache_clear()
+    yield tmp_path
+    load_settings.cache_clear()
+
+
+def run(*arguments: str) -> str:
+    result = CliRunner(env={"COLUMNS": "160"}).invoke(cli, ["models", *arguments], catch_exceptions=False)
+    assert result.exit_code == 0
+    return result.stdout
+
+
+def test_list_says_what_is_here(folder: Path) -> None:
+    before = next(line for line in run("list").splitlines() if "yunet" in line)
+    assert "detector" in before
+    assert "MIT" in before
+    assert "missing" in before
+    run("pull", "yunet")
+    assert "present" in next(line for line in run("list").splitlines() if "yunet" in line)
+
+
+def test_list_shows_licences_and_undisclosed_training_data(folder: Path) -> None:
+    assert "training data undisclosed" in run("list")
+
+
+def test_verify_is_content_with_what_is_right(folder: Path) -> None:
+    run("pull", "yunet")
+    assert run("verify", "yunet") == "yunet: present\n"
+
+
+def test_verify_finds_a_damaged_file(folder: Path) -> None:
+    run("pull", "yunet")
+    data = bytearray((folder / "yunet.onnx").read_bytes())
+    data[1000] ^= 1
+    (folder / "yunet.onnx").write_bytes(data)
+    with pytest.raises(OnlookerError, match=r"yunet\.onnx \(wrong digest\)"):
+        run("verify", "yunet")
+
+
+def test_verify_finds_that_the_settings_nets_are_missing(folder: Path) -> None:
+    with pytest.raises(OnlookerError, match=r"yunet\.onnx \(missing\), faceplugin-512\.onnx \(missing\)"):
+        run("verify")
+
+
+def test_pull_takes_the_settings_nets_when_none_is_named(folder: Path) -> None:
+    with pytest.raises(OnlookerError, match="faceplugin-512: the mirror"):
+        run("pull")
+    assert (folder / "yunet.onnx").is_file()
+
+
+@pytest.mark.parametrize("command", ["pull", "verify"])
+def test_what_a_person_does_wrong_is_one_line(folder: Path, command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from app.cli import main; main()", "models", command, "nope"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("onlooker: unknown entry 'nope'")
+    assert done.stderr.count("\n") == 1

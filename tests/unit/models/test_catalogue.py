@@ -1,0 +1,95 @@
+"""The catalogue is read strictly, and says what it lacks."""
+
+from pathlib import Path
+
+import pytest
+
+from app.models.catalogue import Catalogue, CatalogueError, DetectorEntry, EmbedderEntry, load_catalogue
+from app.models.detection import ARCHITECTURES
+from app.settings import ROOT, Settings
+
+ENTRY = """
+[net]
+kind = "embedder"
+title = "A net"
+source = "user"
+homepage = "https://example.org"
+licence = "MIT"
+files = [{ name = "net.onnx", member = "net.onnx", bytes = 3, sha256 = "%s" }]
+input = { colour = "BGR", mean = 127.0, scale = 0.0078125 }
+size = 112
+dimension = 512
+threshold = 0.49
+""" % ("0" * 64)
+
+
+def read(folder: Path, text: str) -> Catalogue:
+    (folder / "catalogue.toml").write_text(text, encoding="utf-8")
+    return load_catalogue(folder)
+
+
+def test_the_shipped_catalogue_serves_the_default_settings(catalogue: Catalogue) -> None:
+    defaults = Settings.model_fields
+    assert catalogue.detector(defaults["detector"].default).input.colour == "RGB"
+    embedder = catalogue.embedder(defaults["embedder"].default)
+    assert (embedder.dimension, embedder.threshold, embedder.input.colour) == (512, 0.49, "BGR")
+
+
+def test_every_shipped_entry_is_whole(catalogue: Catalogue) -> None:
+    names = [file.name for entry in catalogue for file in entry.files]
+    assert len(names) == len(set(names))
+    for entry in catalogue:
+        assert entry.files
+        assert entry.licence
+        assert (entry.package is not None) == entry.source.startswith(("pypi:", "npm:"))
+        if isinstance(entry, DetectorEntry):
+            assert entry.architecture in ARCHITECTURES
+
+
+def test_a_folder_without_a_catalogue_has_the_shipped_one(tmp_path: Path) -> None:
+    assert [entry.name for entry in load_catalogue(tmp_path)] == [
+        entry.name for entry in load_catalogue(ROOT / "weights")
+    ]
+
+
+def test_an_entry_is_typed(tmp_path: Path) -> None:
+    entry = read(tmp_path, ENTRY).get("net")
+    assert isinstance(entry, EmbedderEntry)
+    assert (entry.kind, entry.bytes, entry.files[0].published) == ("embedder", 3, "net.onnx")
+
+
+def test_an_unknown_name_lists_the_known_ones(catalogue: Catalogue) -> None:
+    with pytest.raises(CatalogueError, match=r"'nope'.*centerface, yunet, faceplugin-512"):
+        catalogue.get("nope")
+
+
+def test_the_wrong_kind_is_refused(catalogue: Catalogue) -> None:
+    with pytest.raises(CatalogueError, match="'centerface' cannot serve as embedder: its kind is detector"):
+        catalogue.embedder("centerface")
+    with pytest.raises(CatalogueError, match="of that kind: centerface, yunet"):
+        catalogue.detector("faceplugin-512")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('kind = "embedder"', 'kind = "oracle"', "oracle"),
+        ("dimension = 512", 'dimension = "many"', "dimension"),
+        ("dimension = 512", "", "dimension"),
+        ("dimension = 512", "dimension = 512\ntypo = 1", "typo"),
+        ("0" * 64, "0" * 63, "sha256"),
+        ('name = "net.onnx"', 'name = "../net.onnx"', "name"),
+        ('name = "net.onnx"', 'name = "/net.onnx"', "name"),
+        ('source = "user"', 'source = "ftp://example.org"', "source"),
+    ],
+)
+def test_what_is_misspelt_is_named(tmp_path: Path, old: str, new: str, says: str) -> None:
+    with pytest.raises(CatalogueError, match=rf"'net'.*{says}") as caught:
+        read(tmp_path, ENTRY.replace(old, new))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["[net", "net = 3"])
+def test_what_is_no_catalogue_is_an_error(tmp_path: Path, text: str) -> None:
+    with pytest.raises(CatalogueError):
+        read(tmp_path, text)
