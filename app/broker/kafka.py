@@ -44,12 +44,14 @@ class Broker:
     data: Path
     #: Port of the loopback address for clients.
     port: int
+    #: Is told how the slow steps of a first start go.
+    report: Report
 
     def __init__(self, data: Path, port: int, jars: Path, report: Report = silent) -> None:
         self.data = data
         self.port = port
         self._cache = jars
-        self._report = report
+        self.report = report
         self._note = data / "broker.json"
         self._child: subprocess.Popen[bytes] | None = None
         self._started = 0.0
@@ -78,7 +80,7 @@ class Broker:
         """
         if self.pid is not None:
             return
-        jars = await asyncio.to_thread(prepare_jars, self._cache, self._report)
+        jars = await asyncio.to_thread(prepare_jars, self._cache, self.report)
         await asyncio.to_thread(end_leftover, self._note, _STOP_GRACE)
         await asyncio.to_thread(check_port, self.port)
         self._write_configuration(free_port())
@@ -125,13 +127,13 @@ class Broker:
 
     async def _train(self, jars: list[Path], cluster: str, cache: Path) -> None:
         # A run of its own, for Java writes the cache when it ends: no later stop then takes seconds.
-        self._report("preparing quick starts", 0, 1)
+        self.report("preparing quick starts", 0, 1)
         with TemporaryDirectory(dir=cache.parent, prefix="incoming-") as incoming:
             made = Path(incoming, cache.name)
             await self._run(jars, cluster, f"-XX:AOTCacheOutput={made}")
             if await self._stop(_TRAINING_GRACE) != -signal.SIGKILL:
                 keep_startup_cache(made, cache)
-        self._report("preparing quick starts", 1, 1)
+        self.report("preparing quick starts", 1, 1)
 
     async def _run(self, jars: list[Path], cluster: str, *options: str) -> None:
         for attempt in range(_CONTROLLER_PORTS):

@@ -112,7 +112,9 @@ class Machine:
         for worker in self._workers:
             worker.start()
         if self._broker:
-            await self._broker.start()
+            with preparation(self._console) as report:
+                self._broker.report = report
+                await self._broker.start()
         if self._source and self._plan.source:
             self.say(f"starting the stream {self._plan.stream} from {mask(self._plan.source)}")
             self._source.start()

@@ -51,9 +51,8 @@ class Follower:
         """Follow until cancelled."""
         partitions = [TopicPartition(self._topic.name, number) for number in range(self._topic.partitions)]
         try:
-            while not await self._place(partitions):
-                await asyncio.sleep(_RETRY)
-            self._placed.set()
+            while not self._placed.is_set():
+                await self._place(partitions)
             while True:
                 await self._step()
         finally:
@@ -67,16 +66,17 @@ class Follower:
         async with self._moved:
             await self._moved.wait_for(lambda: self._positions.get(partition, 0) >= end)
 
-    async def _place(self, partitions: Sequence[TopicPartition]) -> bool:
-        """Connect and go to where reading begins; False where the broker does not answer."""
+    async def _place(self, partitions: Sequence[TopicPartition]) -> None:
+        """Connect and go to where reading begins; where the broker does not answer, wait a moment."""
         try:
             await self._consumer.start()
             self._consumer.assign(partitions)
             await self._seek(partitions)
         except KafkaError as error:
             _log.warning("cannot follow %s: %s; trying again", self._topic.name, error)
-            return False
-        return True
+            await asyncio.sleep(_RETRY)
+        else:
+            self._placed.set()
 
     async def _seek(self, partitions: Sequence[TopicPartition]) -> None:
         oldest = await self._consumer.beginning_offsets(partitions)

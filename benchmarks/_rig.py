@@ -1,0 +1,167 @@
+"""What benchmarks run on: a real broker, workers and sources as processes, in a temporary folder."""
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import av
+import numpy as np
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from numpy.typing import NDArray
+
+from app.broker import Broker, free_port, prepare_jars
+from app.messages import Frame, encode_frame
+from app.models.images import encode_jpeg
+from app.settings import ROOT, Settings
+from app.topics import MAX_MESSAGE_BYTES, Topics, create_topics
+
+__all__ = ["CLIP", "Image", "Rig", "decoded", "jpegs_of", "rig"]
+
+CLIP = ROOT.parent / "shared" / "data" / "video" / "short_hamilton_clip.mp4"
+_PATIENCE = 120.0
+
+Image = NDArray[np.uint8]
+
+
+def decoded(path: Path) -> Iterator[Image]:
+    """Yield the frames of a video, (H, W, 3) uint8 BGR."""
+    with av.open(str(path)) as container:
+        container.streams.video[0].thread_type = "SLICE"
+        for frame in container.decode(video=0):
+            yield frame.to_ndarray(format="bgr24")
+
+
+class Rig:
+    """A broker, and what is started on it."""
+
+    def __init__(self, broker: Broker, folder: Path) -> None:
+        self.broker = broker
+        self.folder = folder
+        self._runs = 0
+
+    def settings(self, **more: object) -> Settings:
+        """Return settings with topics of their own, for one run."""
+        self._runs += 1
+        return Settings(
+            broker=self.broker.url,
+            data_dir=self.folder / f"run-{self._runs}",
+            topic_prefix=f"run-{self._runs}-",
+            partitions=1,
+            web_port=free_port(),
+            **more,
+        )
+
+    @contextmanager
+    def worker(self, settings: Settings) -> Iterator[None]:
+        """Run a worker, ready when this is entered."""
+        command = [sys.executable, "-m", "faust", "-A", "app", "worker", "-l", "info"]
+        with self._process(command, settings, "worker"):
+            _until_ready(settings)
+            yield
+
+    @contextmanager
+    def source(self, settings: Settings, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Run a source."""
+        with self._process(
+            [sys.executable, "-m", "app.cli", "source", *arguments], settings, "source"
+        ) as process:
+            yield process
+
+    async def fill(
+        self, settings: Settings, stream: str, jpegs: list[tuple[Image, bytes]], times: int
+    ) -> int:
+        """Write a recording of JPEGs to the frames, `times` over; return how many frames that is."""
+        await create_topics(settings)
+        producer = AIOKafkaProducer(bootstrap_servers=settings.bootstrap, max_request_size=MAX_MESSAGE_BYTES)
+        await producer.start()
+        start = int(time.time() * 1000)
+        try:
+            for seq in range(times * len(jpegs)):
+                image, jpeg = jpegs[seq % len(jpegs)]
+                height, width = image.shape[:2]
+                captured = start + seq * 33
+                size = {"width": width, "height": height}
+                frame = Frame(
+                    stream=stream, seq=seq, captured=captured, pts=seq * 33, live=False, jpeg=jpeg, **size
+                )
+                key, value, headers = encode_frame(frame)
+                await producer.send(Topics(settings).frames.name, value, key, headers=headers)
+        finally:
+            await producer.stop()
+        return times * len(jpegs)
+
+    async def rate(self, settings: Settings, count: int, skip: int) -> float:
+        """Return frames a second between the faces number `skip` and `count`, by the log's own times."""
+        times: list[int] = []
+        async with self._faces(settings) as consumer:
+            async for record in consumer:
+                times.append(record.timestamp)
+                if len(times) == count:
+                    break
+        return (count - 1 - skip) * 1000 / (times[-1] - times[skip])
+
+    @asynccontextmanager
+    async def _faces(self, settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
+        consumer = AIOKafkaConsumer(bootstrap_servers=settings.bootstrap, auto_offset_reset="earliest")
+        await consumer.start()
+        consumer.assign([TopicPartition(Topics(settings).faces.name, 0)])
+        try:
+            yield consumer
+        finally:
+            await consumer.stop()
+
+    @contextmanager
+    def _process(
+        self, command: list[str], settings: Settings, name: str
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        with (settings.data_dir / f"{name}.log").open("wb") as log:
+            process = subprocess.Popen(command, env=_environment(settings), stdout=log, stderr=log)
+            try:
+                yield process
+            finally:
+                process.terminate()
+                process.wait(60)
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """Return the environment that gives a child process these settings."""
+    given = {f"ONLOOKER_{name.upper()}": str(getattr(settings, name)) for name in settings.model_fields_set}
+    return {**os.environ, **given}
+
+
+@asynccontextmanager
+async def rig() -> AsyncIterator[Rig]:
+    """Run a broker of our own in a temporary folder."""
+    with tempfile.TemporaryDirectory(prefix="onlooker-bench-") as name:
+        folder = Path(name)
+        jars = ROOT / "var" / "jars"
+        await asyncio.to_thread(prepare_jars, jars)
+        async with Broker(folder / "broker", free_port(), jars) as broker:
+            yield Rig(broker, folder)
+
+
+def jpegs_of(path: Path, quality: int = 90) -> list[tuple[Image, bytes]]:
+    """Return the frames of a video, each with its JPEG."""
+    return [(image, encode_jpeg(image, quality)) for image in decoded(path)]
+
+
+def _until_ready(settings: Settings) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        with (
+            contextlib.suppress(urllib.error.URLError, ConnectionError),
+            urllib.request.urlopen(f"{settings.address}/readyz"),
+        ):
+            return
+        time.sleep(0.1)
+    raise SystemExit(f"the worker is not ready; see {settings.data_dir}")
