@@ -27,13 +27,14 @@ $(STAMP): setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Onlooker needs Python 3.11 or later: make PYTHON=python3.11"; exit 2; }
 	@echo "setting up $(VENV) (once)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -q -e '.[dev]'
+	@$(BIN)/python -m pip install --disable-pip-version-check -e '.[dev]'
 	@# opencv-python draws windows, for which it wants the system's OpenGL; without that, the same
 	@# version without windows takes its place.
 	@$(BIN)/python -c 'import cv2' 2>/dev/null || { \
 		version=$$($(BIN)/python -m pip show opencv-python | sed -n 's/^Version: //p'); \
 		$(BIN)/python -m pip uninstall -q -y opencv-python; \
 		$(BIN)/python -m pip install --disable-pip-version-check -q opencv-python-headless==$$version; }
+	@$(BIN)/onlooker models pull centerface faceplugin-512 demo-portraits
 	@touch $@
 
 clean:

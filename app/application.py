@@ -122,7 +122,10 @@ def _choose_folder(app: Onlooker) -> None:
             # Faust has only shown it so far; the port may have come with the command line since.
             warnings.simplefilter("ignore", AlreadyConfiguredWarning)
             app.conf.datadir = chosen
-    app.conf.datadir.mkdir(parents=True, exist_ok=True)
+    try:
+        app.conf.datadir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OnlookerError(f"cannot write to {app.conf.datadir}: {error.strerror}") from None
 
 
 def _refuse(error: OnlookerError) -> NoReturn:
@@ -134,7 +137,8 @@ def _prepare(app: Onlooker, loop: asyncio.AbstractEventLoop) -> None:
     """Check and make what a worker needs before it starts.
 
     Raises:
-        OnlookerError: the web server would be open to others without a token, a net or a topic cannot be had.
+        OnlookerError: the web server would be open to others without a token; a folder, a net or a topic
+            cannot be had.
     """
     settings, bind = app.settings, str(app.conf.web_bind)
     if app.conf.web_enabled and not settings.token and not is_loopback(bind):
@@ -144,5 +148,6 @@ def _prepare(app: Onlooker, loop: asyncio.AbstractEventLoop) -> None:
     nets = [catalogue.detector(settings.detector), catalogue.embedder(settings.embedder)]
     pull_all(nets, settings.weights_dir, settings.weights_mirror, console_report())
     app.cluster = loop.run_until_complete(create_topics(settings, settings.broker_wait))
-    # At debug level Faust writes whole messages, embeddings included, into its log.
-    logging.getLogger("faust.topics").setLevel(logging.INFO)
+    # At debug level these write whole messages, embeddings included, into the log.
+    for name in ("faust.topics", "aiokafka"):
+        logging.getLogger(name).setLevel(logging.INFO)

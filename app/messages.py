@@ -45,7 +45,9 @@ Milliseconds = Annotated[int, Meta(ge=0, le=2**53)]
 Pixels = Annotated[int, Meta(ge=1, le=65535)]
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
 Similarity = Annotated[float, Meta(ge=-1.001, le=1.001)]
-StreamName = Annotated[str, Meta(pattern=f"^{_STREAM.pattern}$")]
+#: Bounds keep out what is no number or infinite, which JSON cannot say.
+Measure = Annotated[float, Meta(ge=-1e9, le=1e9)]
+StreamName = Annotated[str, Meta(pattern=rf"\A{_STREAM.pattern}\Z")]
 Version = Literal[1]
 Array = NDArray[Any]
 
@@ -141,7 +143,7 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True):
     #: JPEG bytes of the best aligned face; empty until one travelled.
     crop: bytes
     #: How good that crop is, for choosing between two: similarity, or for somebody unknown size.
-    crop_score: float
+    crop_score: Measure
     #: False when they have been gone for longer than the gap.
     open: bool
 
@@ -158,7 +160,7 @@ class Template(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     width: Pixels
     height: Pixels
     #: Detection score, 0 to 1.
-    score: float
+    score: Measure
     #: JPEG bytes of the aligned face.
     crop: bytes
 
@@ -209,9 +211,9 @@ class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
     updated: Milliseconds
     captured: Milliseconds
     #: Frames recognised a second, over the last seconds.
-    fps: float
+    fps: Measure
     #: Age of the newest recognised frame when its faces were published, seconds.
-    age: float
+    age: Measure
     width: Pixels
     height: Pixels
     live: bool

@@ -72,8 +72,10 @@ class Parts:
 
     def _add_agents(self, app: "faust.App") -> None:
         settings, topics, outbox, letters = self.settings, self.topics, self.outbox, self.letters
-        worker = f"{socket.gethostname()}:{app.conf.web_port}"
-        self.board = Board(topics, outbox, self.metrics, worker)
+        # Asked for later: the port may come with the command line, which has not been read yet.
+        self.board = Board(
+            topics, outbox, self.metrics, lambda: f"{socket.gethostname()}:{app.conf.web_port}"
+        )
         self.recognise = Recognise(settings, topics, self.nets, outbox, letters, self.board, self.metrics)
         self.identify = Identify(settings, topics, self.gallery, self.past, outbox, letters, self.metrics)
         self.enrol = Enrol(self.identities, letters)
@@ -88,7 +90,7 @@ class Parts:
         views = (
             WorkerViews(self.readiness),
             PeopleViews(settings, self.gallery, self.photos, self._send_enrolment),
-            StreamViews(self.streams, self.hub),
+            StreamViews(self.streams, self.gallery, self.hub),
             LiveSocket(self.streams, self.hub),
             SightingViews(self.history),
         )

@@ -4,6 +4,7 @@ from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -27,7 +28,7 @@ class SettingsError(OnlookerError):
 class Settings(BaseSettings):
     """What Onlooker can be told; each field is the variable ``ONLOOKER_<NAME>``."""
 
-    model_config = SettingsConfigDict(env_prefix="ONLOOKER_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="ONLOOKER_", frozen=True, allow_inf_nan=False)
 
     broker: str = Field(
         "kafka://127.0.0.1:9092",
@@ -109,7 +110,12 @@ class Settings(BaseSettings):
     )
     web_port: Port = Field(6066, description="Port of the web server.")
     token: str | None = Field(
-        None, min_length=16, repr=False, description="Secret that every route but `/healthz` asks for."
+        None,
+        min_length=16,
+        # What a header and a cookie carry unchanged.
+        pattern=r"^[!-~]*$",
+        repr=False,
+        description="Secret that every route but `/healthz` asks for.",
     )
     view_fps: float = Field(10, gt=0, le=60, description="Most frames a second that a viewer is shown.")
     view_side: Positive = Field(
@@ -131,8 +137,15 @@ class Settings(BaseSettings):
     @field_validator("broker")
     @classmethod
     def _known_scheme(cls, value: str) -> str:
-        if not all(part.startswith("kafka://") and len(part) > 8 for part in value.split(";")):
+        if not all(_is_address(part, ("kafka",)) for part in value.split(";")):
             raise ValueError("expected kafka://host:port")
+        return value
+
+    @field_validator("url")
+    @classmethod
+    def _without_path(cls, value: str | None) -> str | None:
+        if value is not None and not _is_address(value.rstrip("/"), ("http", "https")):
+            raise ValueError("expected http://host:port")
         return value
 
     @property
@@ -150,6 +163,21 @@ class Settings(BaseSettings):
     def app_id(self) -> str:
         """The Faust application's id: the consumer group and the prefix of changelogs."""
         return f"{self.topic_prefix}onlooker"
+
+
+def _is_address(url: str, schemes: tuple[str, ...]) -> bool:
+    """Tell whether `url` is scheme, host and maybe a port, and nothing more."""
+    try:
+        parts = urlsplit(url)
+        return (
+            parts.scheme in schemes
+            and bool(parts.hostname)
+            and parts.port != 0
+            and url == f"{parts.scheme}://{parts.netloc}"
+            and "@" not in parts.netloc
+        )
+    except ValueError:
+        return False
 
 
 def is_loopback(host: str) -> bool:

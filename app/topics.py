@@ -129,6 +129,8 @@ async def _check(admin: AIOKafkaAdminClient, topics: Topics) -> None:
     found = {
         entry["topic"]: len(entry["partitions"])
         for entry in await admin.describe_topics([t.name for t in topics])
+        # A topic made a moment ago may not have reached the broker that answers.
+        if entry["partitions"]
     }
     for spec in topics:
         if found.get(spec.name, spec.partitions) != spec.partitions:

@@ -1,8 +1,22 @@
 """Fixtures that every kind of test shares."""
 
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import cv2
+import numpy as np
 import pytest
+from cluster import Cluster
+
+from app.broker import Broker, JarsUnavailableError, free_port, prepare_jars
+from app.errors import OnlookerError
+from app.models.arrays import Image
+from app.models.fetch import ensure
+from app.models.pipeline import Recogniser, load_recogniser
+from app.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -14,3 +28,75 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the shared media folder is not beside this checkout")
     return folder
+
+
+@pytest.fixture(scope="session")
+def clip(shared_data: Path) -> Path:
+    """Return a recording of 275 frames: 9 seconds of singers, and at the end their audience."""
+    return shared_data / "video" / "short_hamilton_clip.mp4"
+
+
+@pytest.fixture(scope="session")
+def weights() -> Path:
+    """Return the folder with the default nets, pulled if need be, or skip where they cannot be had."""
+    settings = Settings(weights_dir=ROOT / "weights")
+    try:
+        for name in ("centerface", "faceplugin-512"):
+            ensure(name, settings)
+    except OnlookerError as error:
+        pytest.skip(f"the nets cannot be pulled: {error}")
+    return settings.weights_dir
+
+
+@pytest.fixture(scope="session")
+def recogniser(weights: Path) -> Recogniser:
+    return load_recogniser(Settings(weights_dir=weights, detector="centerface", embedder="faceplugin-512"))
+
+
+@pytest.fixture(scope="session")
+def still(shared_data: Path) -> Callable[[str], Image]:
+    """Return what reads a real photograph, named below the folder of stills, to BGR."""
+
+    def read(name: str) -> Image:
+        image = cv2.imread(str(shared_data / "stills" / name))
+        assert image is not None, name
+        return np.asarray(image, dtype=np.uint8)
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def jars() -> Path:
+    """Return the folder of Kafka's jars, fetched once for the whole checkout, or skip."""
+    cache = ROOT / "var" / "jars"
+    try:
+        prepare_jars(cache)
+    except JarsUnavailableError as error:
+        pytest.skip(f"Kafka's jars cannot be had: {error}")
+    return cache
+
+
+@pytest.fixture(scope="session")
+def broker(jars: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """Yield Apache Kafka, running on a free port; it belongs to no event loop."""
+    kafka = Broker(tmp_path_factory.mktemp("broker"), free_port(), jars)
+    run_apart(kafka.start())
+    yield kafka
+    run_apart(kafka.stop())
+
+
+def run_apart(work: Coroutine[Any, Any, None]) -> None:
+    """Run in a thread: an asynchronous test that asks for a fixture has prepared a loop in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, work).result()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Attach what the processes of a failed test have logged."""
+    report = yield
+    if report.failed:
+        for value in getattr(item, "funcargs", {}).values():
+            if isinstance(value, Cluster):
+                report.sections += [(f"log of {name}", text) for name, text in value.logs()]
+    return report

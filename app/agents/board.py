@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from app.agents.outbox import Outbox, Place
@@ -29,9 +30,13 @@ class _Line:
 
 
 class Board:
-    """Counts what happens to the frames of this worker's streams."""
+    """Counts what happens to the frames of this worker's streams.
 
-    def __init__(self, topics: Topics, outbox: Outbox, metrics: Metrics, worker: str) -> None:
+    Arguments:
+        worker: returns what this worker is called.
+    """
+
+    def __init__(self, topics: Topics, outbox: Outbox, metrics: Metrics, worker: Callable[[], str]) -> None:
         self._topic = topics.streams
         self._outbox = outbox
         self._metrics = metrics
@@ -84,7 +89,7 @@ class Board:
             partition=newest.partition,
             frame_offset=newest.offset,
             faces_offset=line.place.offset,
-            worker=self._worker,
+            worker=self._worker(),
             updated=int(now * 1000),
             captured=newest.captured,
             fps=_rate(line.times),

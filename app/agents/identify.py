@@ -57,6 +57,8 @@ class Identify:
         self._assigned: set[int] = set()
         self._restored: set[int] = set()
         self._restoring = asyncio.Lock()
+        # A stream that falls silent is closed after what was told of it last, never before.
+        self._telling = asyncio.Lock()
 
     async def run(self, stream: "StreamT[bytes]") -> None:
         """Name the faces of one frame after the other."""
@@ -67,9 +69,10 @@ class Identify:
                 await self._letters.bury(letter(event), error.reason, str(error))
                 continue
             await self._restore(event.message.partition)
-            self._heard[faces.stream] = time.monotonic()
-            self._partitions[faces.stream] = event.message.partition
-            await self._tell(self._observe(faces), event.message.partition)
+            async with self._telling:
+                self._heard[faces.stream] = time.monotonic()
+                self._partitions[faces.stream] = event.message.partition
+                await self._tell(self._observe(faces), event.message.partition)
 
     def keep(self, partitions: set[int]) -> None:
         """Let go of the sightings of partitions that another worker has now."""
@@ -82,15 +85,18 @@ class Identify:
         """Close the sightings of streams that nothing has been heard of; call it every second."""
         for partition in self._assigned - self._restored:
             await self._restore(partition)
-        await self._close_silent()
+        async with self._telling:
+            await self._close_silent()
 
     async def _close_silent(self) -> None:
         silence = max(self._settings.sighting_gap, _LEAST_SILENCE)
         now = time.monotonic()
         for name in [name for name, heard in self._heard.items() if now - heard > silence]:
-            closed, partition = self._stays[name].close(), self._partitions[name]
+            stays, partition = self._stays.pop(name), self._partitions[name]
             self._forget(name)
-            await self._tell(closed, partition)
+            # A stay may have been begun while its partition went to another worker: it is theirs.
+            if partition in self._assigned:
+                await self._tell(stays.close(), partition)
 
     def _observe(self, faces: Faces) -> list[Sighting]:
         moment = Moment(faces.stream, faces.partition, faces.offset, faces.captured)
@@ -106,7 +112,8 @@ class Identify:
                 self._stays[sighting.stream].restore([sighting])
                 self._heard.setdefault(sighting.stream, time.monotonic())
                 self._partitions[sighting.stream] = partition
-            self._restored.add(partition)
+            if partition in self._assigned:
+                self._restored.add(partition)
 
     async def _tell(self, sightings: list[Sighting], partition: int) -> None:
         for sighting in sightings:

@@ -13,6 +13,7 @@ __all__ = ["cli", "main"]
 COMMANDS = {
     "up": "Run it all on this machine: broker, topics, workers, a stream.",
     "broker": "Run the embedded Apache Kafka alone.",
+    "worker": "Run one worker, as `faust -A app worker` does.",
     "source": "Write a camera, file, folder or the demonstration to a stream.",
     "models": "List, pull and verify the nets.",
     "people": "Enrol, list and remove people.",

@@ -65,12 +65,15 @@ class Client:
     async def _ask(self, method: str, path: str, **more: Any) -> dict[str, Any]:
         try:
             async with self._session.request(method, path, **more) as response:
-                answer: dict[str, Any] = await response.json()
+                answer: Any = await response.json()
         except (aiohttp.ClientError, TimeoutError, ValueError):
             raise ClientError(f"no worker answers at {self._address} (is `onlooker up` running?)") from None
+        if not isinstance(answer, dict):
+            raise ClientError(f"what answers at {self._address} is no worker of Onlooker")
         if not response.ok:
             raise ClientError(str(answer.get("detail", response.reason)), answer)
-        return answer
+        found: dict[str, Any] = answer
+        return found
 
 
 def ask(work: Coroutine[Any, Any, T]) -> T:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import click
@@ -40,7 +41,7 @@ def show() -> None:
     table = Table("id", "name", "photographs", box=None)
     for person in ask(_list()):
         table.add_row(person["id"], person["name"], str(len(person["photos"])))
-    Console().print(table)
+    Console(markup=False, emoji=False, highlight=False).print(table)
 
 
 @people.command()
@@ -82,7 +83,7 @@ async def _list() -> list[dict[str, Any]]:
 
 async def _remove(person: str) -> None:
     async with Client(load_settings()) as client:
-        await client.delete(f"/people/{person}")
+        await client.delete(f"/people/{quote(person, safe='')}")
 
 
 def _why(error: ClientError) -> str:

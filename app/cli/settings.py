@@ -22,7 +22,7 @@ def settings(markdown: bool) -> None:
         value = getattr(now, name)
         shown = "" if value is None else str(value) if field.repr else "(set)"
         table.add_row(_variable(name), shown, field.description)
-    Console().print(table)
+    Console(markup=False, emoji=False, highlight=False).print(table)
 
 
 def reference() -> str:

@@ -31,7 +31,7 @@ def sightings(
         for sighting in found:
             click.echo(json.dumps(sighting))
     else:
-        Console().print(_table(found))
+        Console(markup=False, emoji=False, highlight=False).print(_table(found))
 
 
 async def _find(query: dict[str, str]) -> list[dict[str, Any]]:

@@ -34,7 +34,9 @@ def up(source: str, stream: str | None, no_source: bool, loop: bool, workers: in
     """
     name = stream_name(stream or ("demo" if source == "demo" else "camera"))
     plan = Plan(None if no_source else source, name, loop, workers)
-    machine = Machine(load_settings(), plan, Console(highlight=False, soft_wrap=True))
+    machine = Machine(
+        load_settings(), plan, Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
+    )
     machine.prepare()
     asyncio.run(_until_stopped(machine))
 

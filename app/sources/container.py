@@ -12,7 +12,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from app.sources.base import Bgr, SourceError
-from app.sources.jpeg import read_jpeg_header
+from app.sources.jpeg import is_whole, read_jpeg_header
 
 __all__ = ["MEDIA_FORMATS", "explain", "images", "open_container"]
 
@@ -56,7 +56,7 @@ def images(
 ) -> Iterator[tuple[bytes | Bgr, int]]:
     """Give each picture of the first video stream with its time, milliseconds since the first one.
 
-    JPEG packets come as they are where they can travel so, else decoded; what cannot be decoded is
+    JPEG packets come as they are where they can travel so, else decoded; damaged ones are
     counted. `threads` decodes several pictures at once, which delays them.
 
     Raises:
@@ -84,11 +84,18 @@ def _images(
         if data and read_jpeg_header(data):
             yield data, _time(packet.pts, packet.time_base)
             continue
+        # FFmpeg makes some picture out of any bytes that are said to be a JPEG.
+        if data and not is_whole(data):
+            skipped["damaged"] += 1
+            continue
         try:
             for frame in packet.decode():
-                yield _pixels(frame), _time(frame.pts, frame.time_base)
+                if frame.is_corrupt:
+                    skipped["damaged"] += 1
+                else:
+                    yield _pixels(frame), _time(frame.pts, frame.time_base)
         except av.error.InvalidDataError:
-            skipped["undecodable"] += 1
+            skipped["damaged"] += 1
 
 
 def _time(pts: int | None, base: Fraction | None) -> Fraction | None:

@@ -10,7 +10,7 @@ from app.errors import OnlookerError
 from app.sources.base import Bgr
 from app.topics import MAX_MESSAGE_BYTES
 
-__all__ = ["MAX_JPEG_BYTES", "Jpeg", "PictureRefused", "make_jpeg", "read_jpeg_header"]
+__all__ = ["MAX_JPEG_BYTES", "Jpeg", "PictureRefused", "is_whole", "make_jpeg", "read_jpeg_header"]
 
 #: What is left of a message for the JPEG, beside key, headers and Kafka's own fields.
 MAX_JPEG_BYTES = MAX_MESSAGE_BYTES - 4096
@@ -38,14 +38,18 @@ class Jpeg:
     height: int
 
 
+def is_whole(data: bytes) -> bool:
+    """Tell whether `data` begins and ends as a JPEG does; some cameras put padding behind the end."""
+    return data.startswith(_START) and data.rfind(_END, max(0, len(data) - 4096)) > 0
+
+
 def read_jpeg_header(data: bytes) -> Jpeg | None:
     """Return the JPEG in `data` if it can travel as it is, else None.
 
     It can when it is whole, holds its own tables (those of some webcams do not), stands upright
     and fits into a message. Only the header is read (ITU-T T.81, annex B), never the picture.
     """
-    end = data.rfind(_END, max(0, len(data) - 4096))
-    if not data.startswith(_START) or end < 0 or len(data) > MAX_JPEG_BYTES:
+    if not is_whole(data) or len(data) > MAX_JPEG_BYTES:
         return None
     size, tables, upright = None, False, True
     for marker, body in _segments(data):

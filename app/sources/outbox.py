@@ -150,12 +150,12 @@ class Outbox:
                 async with asyncio.timeout(deadline - time.monotonic()):
                     await producer.start()
                 return producer
-            except (KafkaError, OSError) as error:
+            except (KafkaError, OSError):
                 await _stop(producer, deliver=False)
                 if time.monotonic() + 0.3 > deadline:
                     addresses = ", ".join(self._bootstrap)
                     raise SourceError(
-                        f"Kafka does not answer at {addresses}, waited {_CONNECT:.0f} s: {_explain(error)}"
+                        f"Kafka does not answer at {addresses}, tried for {_CONNECT:.0f} s"
                     ) from None
             except BaseException:
                 await _stop(producer, deliver=False)
@@ -167,10 +167,11 @@ async def _stop(producer: AIOKafkaProducer, *, deliver: bool) -> None:
     """End `producer`, which by itself would wait without limit for a broker that is away."""
     if not deliver:
         await producer.client.close()
+        # Its own task would try for ever, and nothing public ends it without delivering first.
         if producer._sender.sender_task:
             producer._sender.sender_task.cancel()
     with suppress(TimeoutError, KafkaError):
-        async with asyncio.timeout(_GRACE):
+        async with asyncio.timeout(_GRACE if deliver else 0.5):
             await producer.stop()
 
 

@@ -39,7 +39,7 @@ class Pace:
         self._closing = closing
         self._clock = Clock()
         self._start = time.monotonic()
-        self._epoch = self._clock.now()
+        self._epoch = self._clock.now() + 1
         self._count = 0
 
     def admit(self, pts: int) -> int:
@@ -69,5 +69,6 @@ class Thinner:
         # Half a millisecond of slack, or a camera at exactly this rate would lose pictures to jitter.
         if now < self._due - 0.0005:
             return False
-        self._due = max(self._due + self._period, now)
+        following = self._due + self._period
+        self._due = following if following > now else now + self._period
         return True

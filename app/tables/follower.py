@@ -39,6 +39,7 @@ class Follower:
         self._handle = handle
         self._moved = asyncio.Condition()
         self._placed = asyncio.Event()
+        self._connected = False
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=settings.bootstrap,
             client_id=f"{settings.app_id}-follower",
@@ -62,14 +63,25 @@ class Follower:
         """Wait until everything that is on the partition now has been handled."""
         await self._placed.wait()
         place = TopicPartition(self._topic.name, partition)
-        end = (await self._consumer.end_offsets([place]))[place]
+        end = await self._end(place)
         async with self._moved:
             await self._moved.wait_for(lambda: self._positions.get(partition, 0) >= end)
+
+    async def _end(self, place: TopicPartition) -> int:
+        while True:
+            try:
+                end: int = (await self._consumer.end_offsets([place]))[place]
+                return end
+            except KafkaError as error:
+                _log.warning("asking for the end of %s: %s; trying again", self._topic.name, error)
+                await asyncio.sleep(_RETRY)
 
     async def _place(self, partitions: Sequence[TopicPartition]) -> None:
         """Connect and go to where reading begins; where the broker does not answer, wait a moment."""
         try:
-            await self._consumer.start()
+            if not self._connected:
+                await self._consumer.start()
+                self._connected = True
             self._consumer.assign(partitions)
             await self._seek(partitions)
         except KafkaError as error:

@@ -1,6 +1,7 @@
 """The gallery: the enrolled people in memory, searched exactly."""
 
 import asyncio
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -29,6 +30,9 @@ class Match:
 
 _NOBODY = Match(None, None, -1.0, None)
 
+#: Revisions that are remembered for those who wait: one may be overtaken before its waiter looks.
+_REMEMBERED = 1000
+
 
 class Gallery:
     """Every template of every enrolled person, made by one embedder.
@@ -44,6 +48,7 @@ class Gallery:
         self.threshold = threshold
         self.margin = margin
         self._people: dict[str, Person] = {}
+        self._revisions: deque[str] = deque(maxlen=_REMEMBERED)
         self._changed = asyncio.Condition()
         self._index: _Index | None = None
 
@@ -69,11 +74,13 @@ class Gallery:
     async def load(self, people: Iterable[Person]) -> None:
         """Replace everybody."""
         self._people = {person.id: person for person in people}
+        self._revisions.extend(person.revision for person in self._people.values())
         await self._announce()
 
     async def put(self, person: Person) -> None:
         """Add a person, or replace them."""
         self._people[person.id] = person
+        self._revisions.append(person.revision)
         await self._announce()
 
     async def remove(self, person: str) -> None:
@@ -81,19 +88,14 @@ class Gallery:
         if self._people.pop(person, None) is not None:
             await self._announce()
 
-    async def wait_for(self, person: str, revision: str | None, within: float) -> bool:
-        """Wait until `person` is at `revision` (None: gone); False when that takes too long."""
+    async def wait_for(self, person: str, revision: str | None) -> None:
+        """Wait until `person` has been at `revision` (None: until they are gone)."""
 
         def arrived() -> bool:
-            found = self._people.get(person)
-            return (found.revision if found else None) == revision
+            return person not in self._people if revision is None else revision in self._revisions
 
-        try:
-            async with asyncio.timeout(within), self._changed:
-                await self._changed.wait_for(arrived)
-        except TimeoutError:
-            return False
-        return True
+        async with self._changed:
+            await self._changed.wait_for(arrived)
 
     def match(self, embeddings: NDArray[np.floating]) -> list[Match]:
         """Find the person of each face.
@@ -109,7 +111,9 @@ class Gallery:
         return [self._decide(index, row) for row in best]
 
     def name(self, faces: Faces) -> list[Match | None]:
-        """Find the person of every face of a frame; None for those that were not embedded."""
+        """Find the person of every face of a frame; None for those without an embedding to compare."""
+        if faces.embedder != self.embedder:
+            return [None] * len(faces)
         passed = [row for row in range(len(faces)) if faces.gates[row] == Gate.PASSED]
         matches: list[Match | None] = [None] * len(faces)
         for row, match in zip(passed, self.match(faces.embeddings[passed]) if passed else [], strict=True):

@@ -21,7 +21,9 @@ _HEADERS = {
         "script-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
     ),
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    # Not "no-referrer": with that, browsers send the login form with the origin "null".
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
 
@@ -53,7 +55,7 @@ class Access:
 
     async def login(self, request: web.Request) -> web.StreamResponse:
         """Set the cookie of somebody who gave the token; `check` has looked at it already."""
-        response = web.HTTPSeeOther("/")
+        response = web.Response(status=303, headers={"Location": "/"})
         response.set_cookie(
             _COOKIE,
             self._token or "",
@@ -70,7 +72,7 @@ class Access:
             raise api_error(403, "foreign-host", "without a token, only loopback names are answered")
         origin = request.headers.get("Origin")
         crosses = request.method not in _SAFE or request.headers.get("Upgrade", "").lower() == "websocket"
-        if origin and crosses and urlsplit(origin).netloc != request.host:
+        if origin and crosses and origin.partition("://")[2] != request.host:
             raise api_error(403, "foreign-origin", "changes are taken from Onlooker's own page only")
 
     def _known(self, request: web.Request) -> bool:
@@ -83,13 +85,20 @@ class Access:
 
     async def _refuse(self, request: web.Request) -> web.StreamResponse:
         tries = request.method == "POST" and request.path == "/login"
-        if tries:
-            token = (await request.post()).get("token", "")
-            if isinstance(token, str) and self._matches(token.strip()):
-                return await self.login(request)
+        if tries and self._matches(await _given(request)):
+            return await self.login(request)
         if "text/html" in request.headers.get("Accept", ""):
             return login_form(refused=tries)
         raise api_error(401, "token-needed", "give the token: Authorization: Bearer TOKEN")
+
+
+async def _given(request: web.Request) -> str:
+    """Return the token of a login form; nothing where the form cannot be read."""
+    try:
+        token = (await request.post()).get("token", "")
+    except (ValueError, LookupError):
+        return ""
+    return token.strip() if isinstance(token, str) else ""
 
 
 def _hostname(address: str) -> str | None:

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -36,19 +36,24 @@ def api_error(status: int, reason: str, detail: str, **more: Any) -> web.HTTPExc
 
 @web.middleware
 async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer every error with a JSON body; what nobody foresaw is logged and says nothing."""
+    """Answer every error with a JSON body; what nobody foresaw is logged and says nothing.
+
+    An answer that has begun cannot become an error: its connection is closed.
+    """
     try:
         return await handler(request)
     except web.HTTPException as error:
         if error.status < 400 or error.content_type == "application/json":
             raise
-        return _answer(error.status, _REASONS.get(error.status, "bad-request"), error.reason)
-    except (ConnectionError, TimeoutError):
-        raise
-    except Exception:
-        _log.exception("%s %s", request.method, request.path)
+        allowed = {name: value for name, value in error.headers.items() if name == "Allow"}
+        return _answer(error.status, _REASONS.get(error.status, "bad-request"), error.reason, allowed)
+    except Exception as error:
+        if request.transport is not None or not isinstance(error, ConnectionError):
+            _log.exception("%s %s", request.method, request.path)
+        if request.transport is not None and request.writer.output_size:
+            request.transport.abort()
         return _answer(500, "internal-error", "something went wrong; the worker's log says what")
 
 
-def _answer(status: int, reason: str, detail: str) -> web.Response:
-    return web.json_response({"reason": reason, "detail": detail}, status=status)
+def _answer(status: int, reason: str, detail: str, headers: Mapping[str, str] | None = None) -> web.Response:
+    return web.json_response({"reason": reason, "detail": detail}, status=status, headers=headers)

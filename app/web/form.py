@@ -69,6 +69,8 @@ async def _take(part: BodyPartReader, form: EnrolmentForm, settings: Settings) -
         case "id":
             form.person = await _text(part)
         case "face":
+            if len(form.faces) == settings.max_photos:
+                raise api_error(400, "bad-face", "there are more fields 'face' than photographs allowed")
             form.faces.append(_face(await _text(part)))
         case _:
             raise api_error(400, "bad-request", f"there is no field {str(part.name)[:80]!r}")
@@ -85,13 +87,18 @@ async def _read(part: BodyPartReader, limit: int) -> bytes | None:
 
 async def _text(part: BodyPartReader) -> str:
     data = await _read(part, _LONGEST_FIELD)
+    if data is None:
+        reason = {"name": "bad-name", "face": "bad-face"}.get(str(part.name), "bad-request")
+        raise api_error(400, reason, f"the field {part.name!r} is longer than {_LONGEST_FIELD} bytes")
     try:
-        return (data or b"").decode().strip()
+        return data.decode().strip()
     except UnicodeDecodeError:
         raise api_error(400, "bad-request", f"the field {part.name!r} is not UTF-8") from None
 
 
 def _name(text: str) -> str:
+    # Among them the wide space that stands between Japanese names.
+    text = " ".join(text.split())
     if not 1 <= len(text) <= _LONGEST_NAME or not text.isprintable():
         raise api_error(400, "bad-name", f"a name is 1 to {_LONGEST_NAME} printable characters")
     return text

@@ -1,5 +1,6 @@
 """Enrolment and the people who are enrolled."""
 
+import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -102,11 +103,15 @@ class PeopleViews:
             at=int(time.time() * 1000),
             templates=templates,
         )
-        await self._send(enrolment)
         revision = enrolment.id if action == "add" else None
-        if not await self._gallery.wait_for(person, revision, _CONFIRM_WITHIN):
-            detail = "the enrolment was written down but the table does not show it yet; look again soon"
-            raise api_error(503, "enrolment-not-confirmed", detail, id=person)
+        try:
+            # Both may take for ever: the one while the broker is away, the other while nobody has the table.
+            async with asyncio.timeout(_CONFIRM_WITHIN):
+                await self._send(enrolment)
+                await self._gallery.wait_for(person, revision)
+        except TimeoutError:
+            detail = "the table does not show the enrolment yet; look again soon"
+            raise api_error(503, "enrolment-not-confirmed", detail, id=person) from None
 
     def _person(self, request: web.Request) -> Person:
         wanted = request.match_info["id"]

@@ -76,8 +76,8 @@ class PhotoReader:
 
     def _read(self, recogniser: Recogniser, photo: Photo, face: int | None) -> Enrolled | Refusal:
         if photo.data is None:
-            limit = self._settings.max_photo_bytes // 2**20
-            return Refusal(photo.file, "too-large", f"the photograph is larger than {limit} MiB")
+            limit = self._settings.max_photo_bytes / 2**20
+            return Refusal(photo.file, "too-large", f"the photograph is larger than {limit:.3g} MiB")
         try:
             image = decode_image(photo.data, self._settings.max_photo_pixels)
         except ImageError as error:
@@ -96,7 +96,7 @@ class PhotoReader:
         row = wanted or 0
         if row >= len(faces):
             return Refusal(file, "bad-face", f"there is no face {row}: {len(faces)} were found", faces, size)
-        least = self._settings.enrol_face
+        least = max(self._settings.enrol_face, self._settings.min_face)
         if min(faces[row]["size"]) < least or analysis.gates[row] != Gate.PASSED:
             width, height = faces[row]["size"]
             text = f"the face is {width} x {height} pixels, at least {least} x {least} are needed"

@@ -76,17 +76,18 @@ class SightingViews:
         since: Mapping[int, int] | None,
         news: "asyncio.Queue[Sequence[Entry]]",
     ) -> None:
-        positions = dict(await self._history.positions())
+        # An empty id would be none: who comes back with it would miss what happened in between.
+        positions = dict(await self._history.positions()) or {0: 0}
         if since is not None:
             # A partition that the reader has not heard of is read from its start.
-            wanted = {partition: since.get(partition, 0) for partition in positions}
-            missed = await self._history.since(wanted)
-            positions = {**wanted}
-            await self._write(response, missed, positions)
+            # Nor is one that has been made anew waited for until it is as long as the old one was.
+            positions = {place: min(since.get(place, 0), end) for place, end in positions.items()}
+            await self._write(response, await self._history.since(positions), positions)
         await response.write(f"id: {write_positions(positions)}\nretry: 1000\n: hello\n\n".encode())
         while not news.full():
             try:
-                entries = await asyncio.wait_for(news.get(), _HEARTBEAT)
+                async with asyncio.timeout(_HEARTBEAT):
+                    entries = await news.get()
             except TimeoutError:
                 await response.write(b": still here\n\n")
             else:

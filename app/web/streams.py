@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from app.messages import StreamStatus
+from app.tables.gallery import Gallery
 from app.tables.streams import Streams, is_live
 from app.web.endless import endless
 from app.web.errors import api_error
@@ -26,8 +27,9 @@ _PROOF_OF_LIFE = 10.0
 class StreamViews:
     """`/streams`."""
 
-    def __init__(self, streams: Streams, hub: Hub) -> None:
+    def __init__(self, streams: Streams, gallery: Gallery, hub: Hub) -> None:
         self._streams = streams
+        self._gallery = gallery
         self._hub = hub
 
     def routes(self) -> list[web.RouteDef]:
@@ -55,6 +57,8 @@ class StreamViews:
     async def mjpeg(self, request: web.Request) -> web.StreamResponse:
         """Send annotated frames, all of them or those with one person, until the viewer goes away."""
         stream, person = self._known(request), request.query.get("person") or None
+        if person is not None and person not in self._gallery.people:
+            raise api_error(404, "no-such-person", f"nobody with the id {person[:80]} is enrolled")
         response = web.StreamResponse(
             headers={"Content-Type": f"multipart/x-mixed-replace; boundary={_BOUNDARY}"}
         )

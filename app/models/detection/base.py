@@ -58,24 +58,21 @@ class Detector(ABC):
     def detect(self, image: Image) -> Detections:
         """Find the faces of `image`, (H, W, 3) uint8 BGR."""
         height, width = image.shape[:2]
-        fed = blob([self._resize(image)], self._feed)
+        scaled = self._scale(image)
+        factors = np.array([width / scaled.shape[1], height / scaled.shape[0]], dtype=np.float32)
+        fed = blob([_pad(scaled)], self._feed)
         candidates = self._decode(self._session.run(self._outputs, {self._input: fed}), fed.shape[3])
         found = _one_for_each_face(candidates)
-        factors = np.array([width / fed.shape[3], height / fed.shape[2]], dtype=np.float32)
         boxes = (found.boxes.reshape(-1, 2, 2) * factors).clip(0, [width, height]).reshape(-1, 4)
         return Detections(boxes.astype(np.float32), found.landmarks * factors, found.scores)
 
-    def _resize(self, image: Image) -> Image:
-        """Return `image`, scaled down if its longer side asks for it, with sides that the net takes.
-
-        It is stretched to the next multiples of the stride, by some percent, rather than padded: that is how
-        CenterFace was published, and its landmarks come out better (99.27 % on LFW instead of 99.07 %).
-        """
+    def _scale(self, image: Image) -> Image:
+        """Return `image`, scaled down where its longer side is too long; never up."""
         height, width = image.shape[:2]
-        factor = min(1.0, self._side / max(height, width))
-        size = (_up_to_stride(width * factor), _up_to_stride(height * factor))
-        if size == (width, height):
+        factor = self._side / max(height, width)
+        if factor >= 1:
             return image
+        size = (max(1, round(width * factor)), max(1, round(height * factor)))
         smooth = cv2.INTER_AREA if factor < 0.5 else cv2.INTER_LINEAR
         return np.asarray(cv2.resize(image, size, interpolation=smooth), dtype=np.uint8)
 
@@ -89,9 +86,12 @@ class Detector(ABC):
         """Return every candidate that reaches the score, in pixels of the net's input, `width` wide."""
 
 
-def _up_to_stride(length: float) -> int:
-    """Return the multiple of the stride that is not below `length` pixels."""
-    return max(1, -(-round(length) // STRIDE)) * STRIDE
+def _pad(image: Image) -> Image:
+    """Return `image` with black on the right and below, up to sides that the nets take."""
+    below, right = -image.shape[0] % STRIDE, -image.shape[1] % STRIDE
+    if not below and not right:
+        return image
+    return np.asarray(cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_CONSTANT), dtype=np.uint8)
 
 
 def _one_for_each_face(candidates: Detections) -> Detections:

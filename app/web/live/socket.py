@@ -53,7 +53,7 @@ class LiveSocket:
     async def _wish(self, session: "_Session", text: str) -> None:
         try:
             wish = msgspec.json.decode(text, type=_Wish)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError):
             await session.complain("bad-request")
             return
         if len(wish.watch) > _MOST_STREAMS:

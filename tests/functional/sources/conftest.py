@@ -79,7 +79,9 @@ class RtspRelay:
         self._clients.discard(writer)
         writer.close()
 
-    async def _answer(self, request: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _answer(
+        self, request: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         line, *rest = request.decode().split("\r\n")
         method = line.split()[0]
         headers = {name.lower(): value for name, _, value in (entry.partition(": ") for entry in rest)}

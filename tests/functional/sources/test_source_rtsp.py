@@ -5,7 +5,6 @@ import itertools
 import logging
 from contextlib import closing
 
-
 from app.sources import SourceOptions
 from app.sources.live import Backoff
 from app.sources.network import NetworkSource
@@ -56,5 +55,3 @@ def test_nobody_there_is_tried_again_and_never_names_the_password(caplog, unused
     assert len(caplog.records) == 3
     assert "connection refused" in caplog.text
     assert "geheim" not in caplog.text
-
-

@@ -28,7 +28,9 @@ def read_frames() -> ReadFrames:
         name = Topics(settings).frames.name
         partitions = [TopicPartition(name, number) for number in range(settings.partitions)]
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=settings.bootstrap, max_partition_fetch_bytes=2**23, auto_offset_reset="earliest"
+            bootstrap_servers=settings.bootstrap,
+            max_partition_fetch_bytes=2**23,
+            auto_offset_reset="earliest",
         )
         await consumer.start()
         try:

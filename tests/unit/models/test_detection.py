@@ -5,10 +5,12 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.models.arrays import Image
 from app.models.detection import CenterFace, Detections, YuNet
-from app.models.detection.nms import suppress
+from app.models.detection.nms import overlaps, shares, suppress
 from app.models.pipeline import Recogniser
 
 PORTRAIT = "face_recognition/tests/test_images/obama.jpg"
@@ -117,3 +119,26 @@ def test_suppression_keeps_the_surest_of_an_overlap() -> None:
     boxes = np.array([[0, 0, 10, 10], [1, 1, 11, 11], [30, 0, 40, 10], [8, 8, 18, 18]], np.float32)
     assert suppress(boxes, np.array([0.6, 0.9, 0.7, 0.8], np.float32)).tolist() == [1, 3, 2]
     assert suppress(boxes[:0], np.empty(0, np.float32)).tolist() == []
+
+
+def test_a_face_is_the_mean_of_what_it_stands_for() -> None:
+    boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [30, 0, 40, 10]], np.float32)
+    scores = np.array([0.9, 0.6, 0.7], np.float32)
+    weights = shares(boxes, scores, suppress(boxes, scores))
+    np.testing.assert_allclose(weights, [[0.6, 0.4, 0], [0, 0, 1]], atol=1e-6)
+
+
+def test_boxes_without_an_area_are_no_error() -> None:
+    boxes = np.zeros((2, 4), np.float32)
+    scores = np.array([0.9, 0.6], np.float32)
+    assert np.isfinite(shares(boxes, scores, np.array([0, 1]))).all()
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 30)] * 4), min_size=1, max_size=8))
+def test_overlap_is_symmetric_and_at_most_one(corners: list[tuple[int, int, int, int]]) -> None:
+    boxes = np.array([(x, y, x + w + 1, y + h + 1) for x, y, w, h in corners], np.float32)
+    found = overlaps(boxes, boxes)
+    np.testing.assert_allclose(found, found.T, atol=1e-6)
+    np.testing.assert_allclose(np.diag(found), 1, atol=1e-6)
+    assert (found >= 0).all()
+    assert (found <= 1 + 1e-6).all()
