@@ -26,6 +26,11 @@ from app.topics import MAX_MESSAGE_BYTES, create_topics
 __all__ = ["Onlooker", "create_app", "make_app"]
 
 
+#: Bytes that a worker fetches of a partition at once; a larger frame comes whole all the same. What has
+#: been fetched is worked through before anything else is: faces must not wait behind seconds of frames.
+_FETCH_BYTES = 256 * 1024
+
+
 class Onlooker(faust.App):
     """A Faust application with the parts of Onlooker on it."""
 
@@ -97,7 +102,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "stream_wait_empty": False,
         "stream_buffer_maxsize": 16,
         "producer_max_request_size": MAX_MESSAGE_BYTES,
-        "consumer_max_fetch_size": MAX_MESSAGE_BYTES,
+        "consumer_max_fetch_size": _FETCH_BYTES,
         "broker_session_timeout": settings.session_timeout,
         "broker_heartbeat_interval": settings.session_timeout / 4,
         "broker_commit_interval": 1.0,
@@ -148,6 +153,6 @@ def _prepare(app: Onlooker, loop: asyncio.AbstractEventLoop) -> None:
     nets = [catalogue.detector(settings.detector), catalogue.embedder(settings.embedder)]
     pull_all(nets, settings.weights_dir, settings.weights_mirror, console_report())
     app.cluster = loop.run_until_complete(create_topics(settings, settings.broker_wait))
-    # At debug level these write whole messages, embeddings included, into the log.
-    for name in ("faust.topics", "aiokafka"):
+    # At debug level these write messages, embeddings included, and what photographs say of themselves.
+    for name in ("faust.topics", "aiokafka", "PIL"):
         logging.getLogger(name).setLevel(logging.INFO)

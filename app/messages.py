@@ -46,7 +46,7 @@ Pixels = Annotated[int, Meta(ge=1, le=65535)]
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
 Similarity = Annotated[float, Meta(ge=-1.001, le=1.001)]
 #: Bounds keep out what is no number or infinite, which JSON cannot say.
-Measure = Annotated[float, Meta(ge=-1e9, le=1e9)]
+Measure = Annotated[float, Meta(ge=-1e12, le=1e12)]
 StreamName = Annotated[str, Meta(pattern=rf"\A{_STREAM.pattern}\Z")]
 Version = Literal[1]
 Array = NDArray[Any]

@@ -30,8 +30,11 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="ONLOOKER_", frozen=True, allow_inf_nan=False)
 
+    broker_port: Port = Field(
+        9092, description="Port of the Kafka that `onlooker up` and `onlooker broker` start themselves."
+    )
     broker: str = Field(
-        "kafka://127.0.0.1:9092",
+        default_factory=lambda known: f"kafka://127.0.0.1:{known.get('broker_port', 9092)}",
         description="The Kafka to use, as `kafka://host:port` (several: `;` between them). When it is not set, `onlooker up` starts its own.",
     )
     data_dir: Path = Field(

@@ -86,8 +86,10 @@ async def listen(settings: Settings, wanted: int, path: str) -> list[float]:
         # Loading the page and the first seconds of its life are not what is measured.
         await page.wait_for_timeout(5000)
         await page.evaluate(LISTEN)
-        await page.wait_for_function(f"window.ages.length >= {wanted}", timeout=600_000, polling=1000)
-        ages: list[float] = await page.evaluate("window.ages")
+        ages: list[float] = []
+        while len(ages) < wanted:
+            await asyncio.sleep(5)
+            ages = await page.evaluate("window.ages")
         await browser.close()
     return ages
 

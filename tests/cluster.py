@@ -9,7 +9,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -21,11 +20,22 @@ from app.broker import free_port
 from app.settings import Settings
 from app.topics import MAX_MESSAGE_BYTES, TopicSpec
 
-__all__ = ["ROOT", "Cluster", "Program", "Worker", "clean_environment", "read_topic", "request", "wait_for"]
+__all__ = [
+    "ROOT",
+    "Cluster",
+    "Program",
+    "Worker",
+    "clean_environment",
+    "count_messages",
+    "read_topic",
+    "request",
+    "wait_for",
+]
 
 ROOT = Path(__file__).resolve().parent.parent
 
 T = TypeVar("T")
+P = TypeVar("P", bound="Program")
 
 #: Seconds that anything may take on a machine that is busy with something else too.
 PATIENCE = 90.0
@@ -42,9 +52,9 @@ def wait_for(what: str, ask: Callable[[], T | None], within: float = PATIENCE) -
     return answer
 
 
-def request(url: str, data: bytes | None = None, **headers: str) -> Any:
+def request(url: str, data: bytes | None = None, method: str | None = None, **headers: str) -> Any:
     """Send a GET, or a POST of `data`, and return the JSON of the answer."""
-    wish = urllib.request.Request(url, data, headers)
+    wish = urllib.request.Request(url, data, headers, method=method)
     with urllib.request.urlopen(wish, timeout=30) as answer:
         return json.load(answer)
 
@@ -146,6 +156,16 @@ class Worker(Program):
         """Return the JSON of one of its pages."""
         return request(self.url + path)
 
+    def delete(self, path: str) -> Any:
+        """Delete what is at a path."""
+        return request(self.url + path, method="DELETE")
+
+    def fetch(self, path: str) -> bytes:
+        """Return the bytes of one of its pages."""
+        with urllib.request.urlopen(self.url + path, timeout=30) as answer:
+            body: bytes = answer.read()
+            return body
+
     def stream(self, name: str) -> dict[str, Any]:
         """Return what it knows of a stream; empty where it knows nothing."""
         return next((found for found in self.get("/streams")["streams"] if found["name"] == name), {})
@@ -193,29 +213,27 @@ class Cluster:
         for program in self._programs:
             program.end()
 
-    def environment(self, **settings: object) -> dict[str, str]:
-        """Return the environment of a process, with these settings changed."""
-        return clean_environment(**self._more | settings)
+    def place(self, name: str, **settings: object) -> tuple[dict[str, str], Path]:
+        """Return the environment of a process, with these settings changed, and its log."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return clean_environment(**self._more | settings), self.folder / f"{name}.log"
 
-    def run(self, name: str, *command: str, **settings: object) -> Program:
-        """Start a Python module with its arguments."""
-        return self._add(
-            Program(name, [sys.executable, "-m", *command], self.environment(**settings), self._log(name))
-        ).start()
+    def start(self, program: P) -> P:
+        """Start a process that is ended with the cluster."""
+        self._programs.append(program)
+        return program.start()
 
     def worker(self, level: str = "info", **settings: object) -> Worker:
         """Start a worker; ask it whether it is ready before it is used."""
         port, name = free_port(), f"worker-{len(self._programs)}"
         command = [sys.executable, "-m", "faust", "-A", "app", "worker", "-l", level, "--web-port", str(port)]
-        worker = Worker(port, name, command, self.environment(**settings), self._log(name))
-        self._add(worker).start()
-        return worker
+        return self.start(Worker(port, name, command, *self.place(name, **settings)))
 
     def source(self, medium: Path, stream: str, *options: str) -> Program:
         """Start to write a medium to a stream."""
-        return self.run(
-            f"source-{stream}", "app.cli", "source", str(medium), "--stream", stream, *options
-        )
+        name = f"source-{stream}"
+        command = [sys.executable, "-m", "app.cli", "source", str(medium), "--stream", stream, *options]
+        return self.start(Program(name, command, *self.place(name)))
 
     def play(self, medium: Path, stream: str) -> None:
         """Write a whole medium to a stream, as fast as Kafka takes it."""
@@ -227,13 +245,12 @@ class Cluster:
         for program in self._programs:
             yield program.name, program.said()[-_TAIL:]
 
-    def _add(self, program: Program) -> Program:
-        self._programs.append(program)
-        return program
 
-    def _log(self, name: str) -> Path:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        return self.folder / f"{name}.log"
+async def count_messages(settings: Settings, topic: TopicSpec) -> int:
+    """Return how many messages are on a topic."""
+    places = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
+    async with AIOKafkaConsumer(bootstrap_servers=settings.bootstrap) as consumer:
+        return sum((await consumer.end_offsets(places)).values())
 
 
 async def read_topic(settings: Settings, topic: TopicSpec) -> list["ConsumerRecord[bytes, bytes]"]:

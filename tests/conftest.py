@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -34,6 +35,23 @@ def shared_data() -> Path:
 def clip(shared_data: Path) -> Path:
     """Return a recording of 275 frames: 9 seconds of singers, and at the end their audience."""
     return shared_data / "video" / "short_hamilton_clip.mp4"
+
+
+@pytest.fixture(scope="session")
+def portrait(shared_data: Path) -> bytes:
+    """Return a photograph of somebody who is in the audience, taken elsewhere."""
+    return (shared_data / "stills/face_recognition/tests/test_images/obama3.jpg").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def audience(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the last 75 frames of the clip, a JPEG each."""
+    folder = tmp_path_factory.mktemp("audience")
+    with av.open(str(clip)) as container:
+        for number, frame in enumerate(container.decode(video=0)):
+            if number >= 200:
+                assert cv2.imwrite(str(folder / f"{number:03}.jpg"), frame.to_ndarray(format="bgr24"))
+    return folder
 
 
 @pytest.fixture(scope="session")

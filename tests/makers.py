@@ -79,7 +79,7 @@ def make_person(person: str, *embeddings: NDArray[np.floating], **more: Any) -> 
 def make_enrolment(person: str, *embeddings: NDArray[np.floating], **more: Any) -> Enrolment:
     templates = [make_template(row, id=f"{person}-{number}") for number, row in enumerate(embeddings)]
     fields = {
-        "id": "wish", "action": "add", "name": person.title(), "at": START, "templates": templates,
+        "id": f"{person}-wish", "action": "add", "name": person.title(), "at": START, "templates": templates,
     }  # fmt: skip
     return Enrolment(person=person, **(fields | more))
 

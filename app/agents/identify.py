@@ -108,9 +108,10 @@ class Identify:
         async with self._restoring:
             if partition in self._restored:
                 return
-            for sighting in await self._past.open_on(partition):
+            for sighting in await self._past.recent_on(partition):
                 self._stays[sighting.stream].restore([sighting])
-                self._heard.setdefault(sighting.stream, time.monotonic())
+                if sighting.open:
+                    self._heard.setdefault(sighting.stream, time.monotonic())
                 self._partitions[sighting.stream] = partition
             if partition in self._assigned:
                 self._restored.add(partition)
@@ -138,7 +139,7 @@ class Identify:
 
 
 class Past:
-    """The sightings that other workers, or this one before it was restarted, left open."""
+    """The sightings that other workers, or this one before it was restarted, left behind."""
 
     def __init__(self, history: History) -> None:
         self._history = history
@@ -148,11 +149,11 @@ class Past:
         """Say who keeps the history up to date."""
         self._following().set_result(follower)
 
-    async def open_on(self, partition: int) -> list[Sighting]:
-        """Return what is open on a partition, once all that is written there has been read."""
+    async def recent_on(self, partition: int) -> list[Sighting]:
+        """Return what is open on a partition or ended last, once all that is written there was read."""
         follower = await asyncio.shield(self._following())
         await follower.caught_up(partition)
-        return await self._history.open_on(partition)
+        return await self._history.recent_on(partition)
 
     def _following(self) -> "asyncio.Future[Follower]":
         if self._follower is None:

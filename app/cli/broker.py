@@ -15,14 +15,12 @@ from app.settings import Settings, is_loopback, load_settings
 
 __all__ = ["broker", "own_port", "preparation"]
 
-_KAFKA_PORT = 9092
-
 
 @click.command()
 @click.option(
     "--port",
     type=click.IntRange(1, 65535),
-    help="Port on 127.0.0.1; that of ONLOOKER_BROKER where it names this machine, else 9092.",
+    help="Port on 127.0.0.1; that of ONLOOKER_BROKER where it names this machine, else ONLOOKER_BROKER_PORT.",
 )
 def broker(port: int | None) -> None:
     """Run the embedded Apache Kafka alone until Ctrl-C."""
@@ -72,7 +70,7 @@ def _lines(console: Console) -> Report:
 def own_port(settings: Settings) -> int:
     """Return the port of the embedded Kafka: that of the settings where they mean this machine."""
     host, _, port = settings.bootstrap[0].rpartition(":")
-    return int(port) if is_loopback(host) and port.isdecimal() else _KAFKA_PORT
+    return int(port) if is_loopback(host) and port.isdecimal() else settings.broker_port
 
 
 async def _run(data: Path, port: int, jars: Path, console: Console) -> None:

@@ -35,8 +35,10 @@ def reference() -> str:
         "| variable | default | meaning |",
         "|---|---|---|",
     ]
+    # Made without looking at the environment.
+    defaults = Settings.model_construct()
     for name, field in Settings.model_fields.items():
-        default = _default(name, field.get_default())
+        default = _default(name, getattr(defaults, name))
         lines.append(f"| `{_variable(name)}` | {default} | {field.description} |")
     return "\n".join(lines)
 

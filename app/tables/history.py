@@ -23,6 +23,9 @@ UNKNOWN = "unknown"
 #: Raised whenever the tables below change: an index of another version is built again from the log.
 _VERSION = 1
 
+#: Ended sightings that a worker is told of when it takes a partition over.
+_RECENT = 64
+
 _TABLES = """
 CREATE TABLE sightings (
     id TEXT PRIMARY KEY, stream TEXT NOT NULL, person TEXT, first INTEGER NOT NULL, last INTEGER NOT NULL,
@@ -90,8 +93,9 @@ class History:
 
     async def close(self) -> None:
         """Close the file."""
-        if self._database is not None:
-            await self._run(self._database.close)
+        database, self._database = self._database, None
+        if database is not None:
+            await self._run(database.close)
         self._thread.shutdown()
 
     def listen(self, listener: Callable[[Sequence[Entry]], None]) -> Callable[[], None]:
@@ -116,12 +120,13 @@ class History:
         found = await self._run(partial(self._select, "WHERE id = ?", [sighting]))
         return found[0].sighting if found else None
 
-    async def open_on(self, log_partition: int) -> list[Sighting]:
-        """Return the sightings of a partition that are still open."""
+    async def recent_on(self, log_partition: int) -> list[Sighting]:
+        """Return the sightings of a partition that are still open, and those that changed last."""
         condition = "WHERE open = 1 AND partition = ?"
-        return [
-            entry.sighting for entry in await self._run(partial(self._select, condition, [log_partition]))
-        ]
+        latest = f"WHERE open = 0 AND partition = ? ORDER BY offset DESC LIMIT {_RECENT}"
+        found = await self._run(partial(self._select, condition, [log_partition]))
+        found += reversed(await self._run(partial(self._select, latest, [log_partition])))
+        return [entry.sighting for entry in found]
 
     async def since(self, positions: Mapping[int, int]) -> list[Entry]:
         """Return each sighting, as it is now, that changed at or after these offsets, in the log's order."""

@@ -1,6 +1,7 @@
 """The stays of people on one stream: who is there, since when, and when they have gone."""
 
 import hashlib
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,9 @@ import msgspec
 from app.messages import Sighting
 
 __all__ = ["Moment", "Seen", "Stays"]
+
+#: Ended stays that are remembered: the log may hand out their frames again after a crash.
+_REMEMBERED = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,15 @@ class Seen:
     crop: bytes | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """A stay that is over: its frames have been counted."""
+
+    person: str | None
+    first: int
+    last: int
+
+
 @dataclass(slots=True)
 class _Stay:
     sighting: Sighting
@@ -62,14 +75,18 @@ class Stays:
         self._unknown_frames = unknown_frames
         self._doubt = doubt
         self._stays: dict[str | None, _Stay] = {}
+        self._ended: deque[_Ended] = deque(maxlen=_REMEMBERED)
 
     def __bool__(self) -> bool:
         return bool(self._stays)
 
     def restore(self, sightings: Iterable[Sighting]) -> None:
-        """Go on with sightings that another worker left open."""
+        """Go on with sightings that another worker left open, and remember those that it closed."""
         for sighting in sightings:
-            self._stays.setdefault(sighting.person, _Stay(sighting, sighting.last))
+            if sighting.open:
+                self._stays.setdefault(sighting.person, _Stay(sighting, sighting.last))
+            else:
+                self._remember(sighting)
 
     def observe(self, moment: Moment, faces: Sequence[Seen]) -> list[Sighting]:
         """Take in a frame; return the sightings that have changed enough to be told."""
@@ -77,6 +94,8 @@ class Stays:
         for person, face in self._by_person(faces).items():
             stay = self._stays.get(person)
             if stay is None:
+                if self._counted(person, moment.captured):
+                    continue
                 stay = self._stays[person] = _Stay(_opened(moment, face), None)
             else:
                 stay.sighting = _continued(stay.sighting, moment, face)
@@ -96,7 +115,17 @@ class Stays:
 
     def _close(self, people: Iterable[str | None]) -> list[Sighting]:
         stays = [self._stays.pop(person) for person in people]
-        return [msgspec.structs.replace(stay.sighting, open=False) for stay in stays if stay.told is not None]
+        told = [stay.sighting for stay in stays if stay.told is not None]
+        for sighting in told:
+            self._remember(sighting)
+        return [msgspec.structs.replace(sighting, open=False) for sighting in told]
+
+    def _remember(self, sighting: Sighting) -> None:
+        self._ended.append(_Ended(sighting.person, sighting.first, sighting.last))
+
+    def _counted(self, person: str | None, captured: int) -> bool:
+        """Tell whether a frame is part of a stay that is over, and handed out again."""
+        return any(stay.person == person and stay.first <= captured <= stay.last for stay in self._ended)
 
     def _by_person(self, faces: Sequence[Seen]) -> dict[str | None, Seen]:
         """Choose the best face of each person, and of those unknown the largest."""

@@ -1,0 +1,71 @@
+"""A Faust application without a broker, and the real parts that the agents are made of."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import faust
+import pytest
+from makers import KeptOutbox
+
+from app.agents.nets import Nets
+from app.agents.outbox import Letters
+from app.metrics import Metrics
+from app.models.catalogue import load_catalogue
+from app.models.images import encode_jpeg
+from app.models.pipeline import Recogniser
+from app.settings import Settings
+from app.topics import Topics
+
+
+class Stage:
+    """What an agent stands on: a Faust application in memory, and an outbox that keeps all."""
+
+    def __init__(self, app: faust.App) -> None:
+        self.app = app
+        self.settings = Settings(in_flight=3)
+        self.topics = Topics(self.settings)
+        self.metrics = Metrics()
+        self.outbox = KeptOutbox()
+        self.letters = Letters(self.outbox, self.topics, self.metrics)
+
+    def agent(self, topic: str, run: Callable[..., Any]) -> Any:
+        """Return the context in which an agent is fed by hand."""
+        channel = self.app.topic(topic, key_type=bytes, value_type=bytes)
+        agent = self.app.agent(channel, name=topic)(run)
+        self.app.finalize()
+        self.app.conf.store = "memory://"
+        self.app.flow_control.resume()
+        return agent.test_context()
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> Stage:
+    app = faust.App(
+        "agents", broker="kafka://127.0.0.1:9", store="memory://", datadir=tmp_path,
+        key_serializer="raw", value_serializer="raw",
+    )  # fmt: skip
+    return Stage(app)
+
+
+@pytest.fixture
+def nets(recogniser: Recogniser, weights: Path) -> Nets:
+    catalogue = load_catalogue(weights)
+    return Nets(
+        lambda: recogniser,
+        catalogue.detector("centerface").identity,
+        catalogue.embedder("faceplugin-512").identity,
+    )
+
+
+@pytest.fixture(scope="session")
+def photo(still: Callable[[str], Any]) -> Callable[[str], bytes]:
+    """Return what reads a real photograph as the JPEG of a frame, 640 pixels at its longer side."""
+
+    def read(name: str) -> bytes:
+        image = still(name)
+        scale = 640 / max(image.shape[:2])
+        return encode_jpeg(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
+
+    return read

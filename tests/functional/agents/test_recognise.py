@@ -1,0 +1,194 @@
+"""The recognition agent with the real nets: in order, without loss, and never stopped by a bad frame."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from makers import START, make_frame
+
+from app.agents.board import Board
+from app.agents.nets import Nets
+from app.agents.recognise import Recognise
+from app.messages import DeadLetter, Faces, Frame, decode, encode_frame
+from app.models.gate import Gate
+from app.models.images import decode_jpeg, encode_jpeg
+from app.models.pipeline import Recogniser
+from app.settings import Settings
+
+TWO_PEOPLE = "face_recognition/examples/two_people.jpg"
+ONE = "face_recognition/tests/test_images/obama.jpg"
+EMPTY = encode_jpeg(np.full((120, 160, 3), 90, np.uint8))
+
+
+class Bench:
+    """The agent, fed by hand."""
+
+    def __init__(self, stage: Any, nets: Nets, settings: Settings) -> None:
+        self.stage = stage
+        self.board = Board(stage.topics, stage.outbox, stage.metrics, lambda: "here:1")
+        self.recognise = Recognise(
+            settings, stage.topics, nets, stage.outbox, stage.letters, self.board, stage.metrics
+        )
+        self.context = stage.agent("frames", self.recognise.run)
+        self.events: list[Any] = []
+
+    async def send(self, agent: Any, frame: Frame, **changed: Any) -> None:
+        key, value, headers = encode_frame(frame)
+        message = {"value": value, "key": key, "headers": dict(headers), "partition": 1} | changed
+        self.events.append(await agent.put(**message, wait=False))
+
+    async def faces(self, count: int) -> list[Faces]:
+        kept = await self.stage.outbox.wait_for(self.stage.topics.faces, count)
+        return [decode(Faces, delivered.value) for delivered in kept]
+
+    async def letters(self, count: int) -> list[DeadLetter]:
+        kept = await self.stage.outbox.wait_for(self.stage.topics.dead_letters, count)
+        return [decode(DeadLetter, delivered.value) for delivered in kept]
+
+
+@pytest.fixture
+def make_bench(stage: Any, nets: Nets) -> Any:
+    made: list[Bench] = []
+
+    def make(other: Nets = nets, **more: Any) -> Bench:
+        made.append(Bench(stage, other, Settings(in_flight=3, **more)))
+        return made[-1]
+
+    yield make
+    for bench in made:
+        bench.recognise.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def acknowledged(events: list[Any]) -> bool:
+    return all(event.message.acked for event in events)
+
+
+async def test_a_real_frame(make_bench: Any, photo: Any, recogniser: Recogniser, nets: Nets) -> None:
+    bench, jpeg = make_bench(), photo(TWO_PEOPLE)
+    async with bench.context as agent:
+        await bench.send(agent, make_frame(jpeg, seq=7, width=1, height=1))
+        (faces,) = await bench.faces(1)
+        await until(lambda: acknowledged(bench.events))
+    expected = recogniser.analyse(decode_jpeg(jpeg))
+    assert len(faces) == 2
+    assert (faces.stream, faces.partition, faces.offset, faces.seq) == ("door", 1, 0, 7)
+    assert (faces.detector, faces.embedder) == (nets.detector, nets.embedder)
+    assert (faces.height, faces.width) == decode_jpeg(jpeg).shape[:2]
+    assert faces.gates.tolist() == [Gate.PASSED] * 2
+    np.testing.assert_allclose(faces.boxes, expected.detections.boxes, atol=1e-3)
+    np.testing.assert_allclose(faces.embeddings, expected.embeddings, atol=1e-3)
+    assert all(crop and decode_jpeg(crop).shape == (112, 112, 3) for crop in faces.crops)
+    (delivered,) = bench.stage.outbox.of(bench.stage.topics.faces)
+    assert (delivered.key, delivered.partition) == (b"door", 1)
+
+
+async def test_order_is_kept_with_several_frames_in_flight(make_bench: Any, photo: Any) -> None:
+    """Frames that take long stand before frames that take none: all of them leave in their order."""
+    bench = make_bench()
+    slow, pictures = photo(TWO_PEOPLE), 12
+    async with bench.context as agent:
+        for seq in range(pictures):
+            await bench.send(agent, make_frame(EMPTY if seq % 3 else slow, seq=seq, captured=START + seq))
+        found = await bench.faces(pictures)
+        await until(lambda: acknowledged(bench.events))
+    assert [faces.seq for faces in found] == list(range(pictures))
+    assert [faces.offset for faces in found] == list(range(pictures))
+    assert [len(faces) for faces in found] == [0 if seq % 3 else 2 for seq in range(pictures)]
+
+
+async def test_nothing_is_acknowledged_before_it_is_written(make_bench: Any) -> None:
+    bench = make_bench()
+    bench.stage.outbox.open.clear()
+    async with bench.context as agent:
+        await bench.send(agent, make_frame(EMPTY))
+        await asyncio.sleep(0.3)
+        assert not acknowledged(bench.events)
+        bench.stage.outbox.open.set()
+        await until(lambda: acknowledged(bench.events))
+    assert len(bench.stage.outbox.of(bench.stage.topics.faces)) == 1
+
+
+async def test_a_bad_frame_is_a_dead_letter_and_the_stream_goes_on(make_bench: Any, photo: Any) -> None:
+    bench, good = make_bench(), photo(ONE)
+    async with bench.context as agent:
+        await bench.send(agent, make_frame(good, seq=0))
+        await bench.send(agent, make_frame(good[: len(good) // 2], seq=1))
+        await bench.send(agent, make_frame(good, seq=2), headers={})
+        await bench.send(agent, make_frame(good, seq=3), key=b"no name")
+        await bench.send(agent, make_frame(good, seq=4), value=b"GIF89a")
+        await bench.send(agent, make_frame(b"\xff\xd8\xff junk \xff\xd9", seq=5))
+        await bench.send(agent, make_frame(good, seq=6))
+        found, letters = await bench.faces(2), await bench.letters(5)
+        await until(lambda: acknowledged(bench.events))
+    assert [faces.seq for faces in found] == [0, 6]
+    assert [(letter.offset, letter.reason) for letter in letters] == [
+        (1, "not-an-image"), (2, "malformed"), (3, "malformed"), (4, "not-an-image"), (5, "not-an-image"),
+    ]  # fmt: skip
+    assert {(letter.topic, letter.partition) for letter in letters} == {("frames", 1)}
+    assert all(letter.detail for letter in letters)
+
+
+async def test_what_nobody_foresaw_is_a_dead_letter_too(
+    make_bench: Any, nets: Nets, recogniser: Recogniser, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Failing(Recogniser):
+        def analyse(self, image: Any) -> Any:
+            if image.shape[0] == 48:
+                raise RuntimeError("the net gave up")
+            return recogniser.analyse(image)
+
+    failing = Failing(recogniser.detector, recogniser.embedder, 24, 0.5)
+    bench = make_bench(Nets(lambda: failing, nets.detector, nets.embedder))
+    async with bench.context as agent:
+        await bench.send(agent, make_frame(encode_jpeg(np.zeros((48, 64, 3), np.uint8)), seq=0))
+        await bench.send(agent, make_frame(EMPTY, seq=1))
+        ((faces,), (letter,)) = await bench.faces(1), await bench.letters(1)
+        await until(lambda: acknowledged(bench.events))
+    assert (faces.seq, letter.offset, letter.reason) == (1, 0, "internal-error")
+    assert "the net gave up" in caplog.text
+
+
+async def test_old_live_frames_are_skipped_and_counted_and_recordings_never_are(make_bench: Any) -> None:
+    bench = make_bench(live_max_age=5.0)
+    now = int(time.time() * 1000)
+    async with bench.context as agent:
+        for seq, (live, age) in enumerate([(True, 60_000), (True, 0), (False, 60_000), (True, 60_000)]):
+            await bench.send(agent, make_frame(EMPTY, seq=seq, live=live, captured=now - age))
+        found = await bench.faces(2)
+        await until(lambda: acknowledged(bench.events))
+    assert [faces.seq for faces in found] == [1, 2]
+    await bench.board.publish()
+    value = bench.stage.metrics.registry.get_sample_value
+    labels = {"stream": "door", "reason": "too-old"}
+    assert value("onlooker_skipped_frames_total", labels) == 2
+    assert value("onlooker_frames_total", {"stream": "door"}) == 2
+    assert bench.stage.outbox.of(bench.stage.topics.dead_letters) == []
+
+
+async def test_gated_faces_carry_no_embedding(
+    make_bench: Any, photo: Any, recogniser: Recogniser, nets: Nets
+) -> None:
+    jpeg = photo("groups/t1.jpg")
+    boxes = recogniser.analyse(decode_jpeg(jpeg)).detections.boxes
+    sizes = (boxes[:, 2:] - boxes[:, :2]).min(axis=1)
+    least = int(np.ceil(np.median(sizes)))
+    strict = Recogniser(recogniser.detector, recogniser.embedder, min_face=least, embed_score=0.5)
+    bench = make_bench(Nets(lambda: strict, nets.detector, nets.embedder))
+    async with bench.context as agent:
+        await bench.send(agent, make_frame(jpeg))
+        (faces,) = await bench.faces(1)
+    passed = faces.gates == Gate.PASSED
+    assert passed.any() and not passed.all()
+    assert passed.tolist() == (sizes >= least).tolist()
+    np.testing.assert_allclose(np.linalg.norm(faces.embeddings[passed].astype(float), axis=1), 1, atol=2e-3)
+    assert not faces.embeddings[~passed].any()
+    assert [crop is not None for crop in faces.crops] == passed.tolist()

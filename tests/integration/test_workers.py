@@ -1,0 +1,145 @@
+"""Several workers on one Kafka: they share the work, and know the same people."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka.partitioner import DefaultPartitioner
+from cluster import Cluster, Worker, wait_for
+from conftest import run_apart
+
+from app.broker import Broker, free_port
+from app.models.images import decode_jpeg
+
+
+@pytest.fixture(scope="module")
+def cluster(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with Cluster(broker.url, tmp_path_factory.mktemp("workers")) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def pair(cluster: Cluster) -> tuple[Worker, Worker]:
+    """Return two workers, both ready."""
+    first, second = cluster.worker(), cluster.worker()
+    return first.until_ready(), second.until_ready()
+
+
+@pytest.fixture(scope="module")
+def streams(cluster: Cluster, pair: tuple[Worker, Worker], audience: Path) -> tuple[str, str]:
+    """Play two streams, one on each partition, and return their names."""
+    names = name_on(0), name_on(1)
+    for name in names:
+        cluster.source(audience, name, "--loop", "--fps", "10")
+    for worker in pair:
+        wait_for("both streams", lambda worker=worker: all(worker.stream(name) for name in names))
+    return names
+
+
+def name_on(partition: int) -> str:
+    """Return the name of a stream that is on a partition of two."""
+    choose = DefaultPartitioner()
+    return next(
+        name
+        for name in map("camera-{}".format, range(100))
+        if choose(name.encode(), [0, 1], [0, 1]) == partition
+    )
+
+
+def named(worker: Worker, person: str) -> set[str]:
+    """Return the streams on which a worker says that a person was seen."""
+    return {seen["stream"] for seen in worker.get(f"/sightings?person={person}")["sightings"]}
+
+
+def people(worker: Worker) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = worker.get("/people")["people"]
+    return found
+
+
+def ended(worker: Worker) -> list[dict[str, Any]]:
+    """Return the sightings that are over, which do not change any more."""
+    found = worker.get("/sightings?limit=1000")["sightings"]
+    return sorted((seen for seen in found if not seen["open"]), key=lambda seen: str(seen["id"]))
+
+
+def test_two_workers_share_the_streams_and_each_shows_both(
+    pair: tuple[Worker, Worker], streams: tuple[str, str]
+) -> None:
+    owners = {pair[0].stream(name)["worker"].rpartition(":")[2] for name in streams}
+    assert owners == {str(worker.port) for worker in pair}
+    for worker in pair:
+        for name in streams:
+            assert decode_jpeg(worker.fetch(f"/streams/{name}.jpg")).shape == (360, 640, 3)
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["first", "second"])
+def test_who_is_enrolled_through_one_is_known_and_named_by_both(
+    pair: tuple[Worker, Worker], streams: tuple[str, str], portrait: bytes, number: int
+) -> None:
+    worker, other = pair[number], pair[1 - number]
+    person = worker.enrol("Barack Obama", portrait)["id"]
+    wait_for("the other worker to know them", lambda: [one["id"] for one in people(other)] == [person])
+    wait_for("them to be seen on both streams", lambda: named(worker, person) == set(streams))
+    wait_for("the other worker to say so", lambda: named(other, person) == set(streams))
+    # The same face under two names would be neither.
+    assert other.delete(f"/people/{person}") == {"id": person}
+    wait_for("them to be gone", lambda: not people(worker))
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["first", "second"])
+@pytest.mark.parametrize("empty", [False, True], ids=["its-folder", "an-empty-folder"])
+def test_a_worker_comes_back_with_people_and_history(
+    cluster: Cluster,
+    pair: tuple[Worker, Worker],
+    streams: tuple[str, str],
+    portrait: bytes,
+    number: int,
+    empty: bool,
+) -> None:
+    worker, other = pair[number], pair[1 - number]
+    if not people(other):
+        other.enrol("Barack Obama", portrait)
+    wait_for("history", lambda: len(ended(worker)) >= 2)
+    before, known = ended(worker), people(worker)
+    assert worker.stop() == 0
+    if empty:
+        shutil.rmtree(cluster.folder / "data" / "workers" / str(worker.port))
+    worker.start().until_ready()
+    assert people(worker) == known
+
+    def remembers() -> bool:
+        now = ended(worker)
+        return all(seen in now for seen in before)
+
+    wait_for("its history", remembers)
+    for name in streams:
+        wait_for("its pictures", lambda name=name: worker.stream(name).get("state") == "live")
+
+
+def test_a_restart_of_kafka_needs_no_restart_of_the_worker(
+    jars: Path, tmp_path: Path, audience: Path, portrait: bytes
+) -> None:
+    kafka = Broker(tmp_path / "broker", free_port(), jars)
+    run_apart(kafka.start())
+    try:
+        with Cluster(kafka.url, tmp_path) as cluster:
+            worker = cluster.worker().until_ready()
+            person = worker.enrol("Barack Obama", portrait)["id"]
+            camera = cluster.source(audience, "camera", "--loop", "--fps", "8")
+            wait_for("the camera", lambda: worker.stream("camera").get("frames", 0) > 10)
+
+            run_apart(kafka.stop())
+            run_apart(kafka.start())
+
+            after = worker.stream("camera")["frames"]
+            wait_for("the camera to go on", lambda: worker.stream("camera")["frames"] > after + 20)
+            assert [one["id"] for one in people(worker)] == [person]
+            wait_for("somebody to be named", lambda: named(worker, person) == {"camera"})
+            assert len(worker.enrol("Obama, again", portrait, id=person)["photos"]) == 1
+            cluster.play(audience, "recording")
+            wait_for("a recording", lambda: worker.stream("recording").get("frames") == 75)
+            assert (worker.code, camera.code) == (None, None)
+    finally:
+        run_apart(kafka.stop())

@@ -1,0 +1,95 @@
+"""The board counts what happens to the frames of a stream, and says so when there is news."""
+
+import time
+
+from makers import KeptOutbox, axis, make_faces
+
+from app.agents.board import Board
+from app.agents.outbox import Place
+from app.messages import StreamStatus, decode
+from app.metrics import Metrics
+from app.settings import Settings
+from app.topics import Topics
+
+TOPICS = Topics(Settings())
+
+
+class Desk:
+    """A board and what it has written."""
+
+    def __init__(self) -> None:
+        self.outbox, self.metrics = KeptOutbox(), Metrics()
+        self.board = Board(TOPICS, self.outbox, self.metrics, lambda: "here:6066")
+
+    async def published(self) -> list[StreamStatus]:
+        before = len(self.outbox.of(TOPICS.streams))
+        await self.board.publish()
+        return [decode(StreamStatus, kept.value) for kept in self.outbox.of(TOPICS.streams)[before:]]
+
+    def value(self, name: str, **labels: str) -> float | None:
+        return self.metrics.registry.get_sample_value(f"onlooker_{name}", labels)
+
+
+async def test_a_status_says_where_the_newest_frame_is() -> None:
+    desk = Desk()
+    captured = int(time.time() * 1000) - 200
+    for offset in (40, 41):
+        faces = make_faces([axis(0), axis(1)], offset=offset, partition=2, captured=captured, live=True)
+        desk.board.recognised(faces, Place(2, offset + 100))
+    (status,) = await desk.published()
+    assert (status.stream, status.worker, status.live) == ("door", "here:6066", True)
+    assert (status.partition, status.frame_offset, status.faces_offset) == (2, 41, 141)
+    assert (status.frames, status.faces, status.width, status.height) == (2, 2, 640, 480)
+    assert 0.2 <= status.age < 5
+    assert desk.outbox.of(TOPICS.streams)[0].key == b"door"
+    assert desk.value("frames_total", stream="door") == 2
+    assert desk.value("faces_total", stream="door") == 4
+    assert desk.value("frame_age_seconds_count", stream="door") == 2
+
+
+async def test_only_news_is_written() -> None:
+    desk = Desk()
+    desk.board.recognised(make_faces(), Place(0, 0))
+    assert len(await desk.published()) == 1
+    assert await desk.published() == []
+    desk.board.recognised(make_faces(stream="yard"), Place(0, 1))
+    assert [status.stream for status in await desk.published()] == ["yard"]
+
+
+async def test_skipped_frames_are_counted_by_reason_from_the_first_one_on() -> None:
+    desk = Desk()
+    desk.board.skipped("door", "too-old")
+    assert await desk.published() == []
+    desk.board.recognised(make_faces(), Place(0, 0))
+    desk.board.skipped("door", "too-old")
+    desk.board.skipped("door", "other")
+    (status,) = await desk.published()
+    assert status.skipped == {"too-old": 2, "other": 1}
+    assert status.frames == 1
+    assert desk.value("skipped_frames_total", stream="door", reason="too-old") == 2
+
+
+async def test_frames_a_second() -> None:
+    desk = Desk()
+    desk.board.recognised(make_faces(), Place(0, 0))
+    assert (await desk.published())[0].fps == 0
+    start = time.monotonic()
+    while time.monotonic() - start < 0.1:
+        time.sleep(0.01)
+        desk.board.recognised(make_faces(), Place(0, 0))
+    (status,) = await desk.published()
+    assert 1 < status.fps <= 100
+
+
+async def test_a_capture_time_in_the_future_is_no_negative_age() -> None:
+    desk = Desk()
+    desk.board.recognised(make_faces(captured=int(time.time() * 1000) + 60_000), Place(0, 0))
+    assert (await desk.published())[0].age == 0
+
+
+async def test_streams_of_partitions_that_went_away_are_forgotten() -> None:
+    desk = Desk()
+    desk.board.recognised(make_faces(partition=1), Place(1, 0))
+    desk.board.recognised(make_faces(stream="yard", partition=2), Place(2, 0))
+    desk.board.keep({2})
+    assert [status.stream for status in await desk.published()] == ["yard"]
