@@ -136,8 +136,9 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True):
     #: Capture times of the first and the latest frame, milliseconds since the epoch.
     first: Milliseconds
     last: Milliseconds
-    #: Frames in which they were seen.
+    #: Frames in which they were seen, and the offset of the latest of them on `frames`.
     frames: Count
+    offset: Count
     #: Best cosine similarity to one of the person's templates; None for somebody unknown.
     score: Similarity | None
     #: JPEG bytes of the best aligned face; empty until one travelled.

@@ -115,6 +115,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     report = yield
     if report.failed:
         for value in getattr(item, "funcargs", {}).values():
-            if isinstance(value, Cluster):
-                report.sections += [(f"log of {name}", text) for name, text in value.logs()]
+            cluster = getattr(value, "cluster", value)
+            if isinstance(cluster, Cluster):
+                report.sections += [(f"log of {name}", text) for name, text in cluster.logs()]
     return report

@@ -42,15 +42,6 @@ class Seen:
     crop: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Ended:
-    """A stay that is over: its frames have been counted."""
-
-    person: str | None
-    first: int
-    last: int
-
-
 @dataclass(slots=True)
 class _Stay:
     sighting: Sighting
@@ -75,7 +66,7 @@ class Stays:
         self._unknown_frames = unknown_frames
         self._doubt = doubt
         self._stays: dict[str | None, _Stay] = {}
-        self._ended: deque[_Ended] = deque(maxlen=_REMEMBERED)
+        self._ended: deque[Sighting] = deque(maxlen=_REMEMBERED)
 
     def __bool__(self) -> bool:
         return bool(self._stays)
@@ -94,7 +85,7 @@ class Stays:
         for person, face in self._by_person(faces).items():
             stay = self._stays.get(person)
             if stay is None:
-                if self._counted(person, moment.captured):
+                if any(over.person == person and _counted(over, moment) for over in self._ended):
                     continue
                 stay = self._stays[person] = _Stay(_opened(moment, face), None)
             else:
@@ -121,11 +112,7 @@ class Stays:
         return [msgspec.structs.replace(sighting, open=False) for sighting in told]
 
     def _remember(self, sighting: Sighting) -> None:
-        self._ended.append(_Ended(sighting.person, sighting.first, sighting.last))
-
-    def _counted(self, person: str | None, captured: int) -> bool:
-        """Tell whether a frame is part of a stay that is over, and handed out again."""
-        return any(stay.person == person and stay.first <= captured <= stay.last for stay in self._ended)
+        self._ended.append(msgspec.structs.replace(sighting, crop=b""))
 
     def _by_person(self, faces: Sequence[Seen]) -> dict[str | None, Seen]:
         """Choose the best face of each person, and of those unknown the largest."""
@@ -163,6 +150,7 @@ def _opened(moment: Moment, face: Seen) -> Sighting:
         first=moment.captured,
         last=moment.captured,
         frames=1,
+        offset=moment.offset,
         score=face.similarity if face.person else None,
         crop=face.crop or b"",
         crop_score=_rank(face) if face.crop else -1.0,
@@ -171,19 +159,28 @@ def _opened(moment: Moment, face: Seen) -> Sighting:
 
 
 def _continued(sighting: Sighting, moment: Moment, face: Seen) -> Sighting:
-    if moment.captured <= sighting.last:
-        # The log hands out a frame again after a crash: it has been counted.
+    if _counted(sighting, moment):
         return sighting
     better = face.crop is not None and _rank(face) > sighting.crop_score
     return msgspec.structs.replace(
         sighting,
         name=face.name or sighting.name,
-        last=moment.captured,
+        last=max(sighting.last, moment.captured),
         frames=sighting.frames + 1,
+        offset=moment.offset,
         score=None if sighting.score is None else max(sighting.score, face.similarity),
         crop=face.crop if better else sighting.crop,
         crop_score=_rank(face) if better else sighting.crop_score,
     )
+
+
+def _counted(sighting: Sighting, moment: Moment) -> bool:
+    """Tell whether a stay has taken in this frame, which the log hands out again after a crash.
+
+    By its place and by its time: a recording that is played again has the times, a topic that was made
+    anew the places, of frames that were counted.
+    """
+    return moment.offset <= sighting.offset and sighting.first <= moment.captured <= sighting.last
 
 
 def _sighting_id(moment: Moment, person: str | None) -> str:

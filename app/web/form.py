@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from app.settings import Settings
 from app.web.errors import api_error
@@ -11,6 +12,9 @@ __all__ = ["EnrolmentForm", "Photo", "read_form"]
 
 _LONGEST_NAME = 100
 _LONGEST_FIELD = 1024
+
+#: What aiohttp raises for broken forms, by place of the damage.
+_BROKEN = (ValueError, LookupError, RuntimeError, HttpProcessingError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +54,8 @@ async def read_form(request: web.Request, settings: Settings) -> EnrolmentForm:
         async for part in await request.multipart():
             if isinstance(part, BodyPartReader):
                 await _take(part, form, settings)
-    except ValueError as error:
-        raise api_error(400, "bad-request", f"the multipart form cannot be read: {error}") from None
+    except _BROKEN:
+        raise api_error(400, "bad-request", "the multipart form cannot be read") from None
     if not form.photos:
         raise api_error(400, "no-photo", "send at least one photograph in the field 'photo'")
     return form

@@ -1,10 +1,13 @@
-"""A real browser, and what a test needs to look at the page with it."""
+"""A real browser, and a real Onlooker for it to look at."""
 
 import shutil
 from collections.abc import Iterator
-from typing import Protocol
+from pathlib import Path
 
 import pytest
+from cluster import Cluster, wait_for
+
+from app.broker import Broker
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -20,20 +23,41 @@ _FLAGS = [
 ]
 
 
-class Site(Protocol):
-    """A running Onlooker with the stream `clip`, as the fixture `site` gives it."""
+class Site:
+    """A running Onlooker with the stream `clip`."""
 
-    #: Base address, the same after a stop and a start.
-    url: str
+    def __init__(self, cluster: Cluster, frames: Path) -> None:
+        self.cluster = cluster
+        self._frames = frames
+        self._worker = cluster.worker().until_ready()
+        #: Base address, the same after a stop and a start.
+        self.url = self._worker.url
+        # Slower than it was taken: two cores are for the worker and for the browser.
+        cluster.source(frames, "clip", "--loop", "--fps", "10")
+        self._until_seen("clip")
 
     def stop(self) -> None:
         """Take the worker away."""
+        assert self._worker.stop() == 0
 
     def start(self) -> None:
         """Bring it back, and return when it is ready."""
+        self._worker.start().until_ready()
 
     def add_stream(self, name: str) -> None:
         """Play the clip on one more stream until the end of the session."""
+        self.cluster.source(self._frames, name, "--loop", "--fps", "1")
+        self._until_seen(name)
+
+    def _until_seen(self, name: str) -> None:
+        wait_for(f"the stream {name}", lambda: self._worker.stream(name))
+
+
+@pytest.fixture(scope="session")
+def site(broker: Broker, audience: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Yield a running Onlooker."""
+    with Cluster(broker.url, tmp_path_factory.mktemp("site")) as cluster:
+        yield Site(cluster, audience)
 
 
 @pytest.fixture(scope="session")

@@ -68,7 +68,7 @@ def watched(context: BrowserContext, site: "Site") -> Iterator[Watched]:
 @pytest.fixture
 def photograph(shared_data: Path) -> Path:
     """A photograph of one who is in the clip, taken elsewhere."""
-    return shared_data / "stills/face_recognition/examples/knn_examples/train/alex_lacamoire/img1.jpg"
+    return shared_data / "stills/face_recognition/tests/test_images/obama3.jpg"
 
 
 def _wait_until(page: Page, holds: Callable[[], bool]) -> None:
@@ -112,18 +112,18 @@ def test_a_stream_is_enlarged_and_closed_by_keyboard(watched: Watched) -> None:
 
 def test_who_is_enrolled_is_named_on_the_stream_and_in_the_list(watched: Watched, photograph: Path) -> None:
     page = watched.page
-    _enrol(page, "Alex Lacamoire", [photograph])
-    expect(page.get_by_role("heading", name="Alex Lacamoire")).to_be_visible(timeout=_SLOW)
+    _enrol(page, "Barack Obama", [photograph])
+    expect(page.get_by_role("heading", name="Barack Obama")).to_be_visible(timeout=_SLOW)
     try:
-        named = page.get_by_role("list", name="In the picture of clip").get_by_text("Alex Lacamoire")
+        named = page.get_by_role("list", name="In the picture of clip").get_by_text("Barack Obama")
         expect(named).to_be_visible(timeout=_SLOW)
-        seen = page.locator("#sightings li", has_text="Alex Lacamoire").first
+        seen = page.locator("#sightings li", has_text="Barack Obama").first
         expect(seen).to_be_visible(timeout=_SLOW)
         expect(seen).to_contain_text("clip")
-        thumb = page.get_by_role("img", name="Alex Lacamoire, photograph 1")
+        thumb = page.get_by_role("img", name="Barack Obama, photograph 1")
         expect(thumb).to_have_js_property("naturalWidth", 112)
     finally:
-        _delete(page, "Alex Lacamoire")
+        _delete(page, "Barack Obama")
 
 
 def test_a_refused_photograph_says_why(watched: Watched, shared_data: Path, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ messages = st.one_of(
     faces(),
     st.builds(
         Sighting, v=st.just(1), id=texts, stream=names, person=st.none() | texts, name=st.none() | texts,
-        first=counts, last=counts, frames=counts, score=st.none() | similarities,
+        first=counts, last=counts, frames=counts, offset=counts, score=st.none() | similarities,
         crop=st.binary(max_size=20), crop_score=measures, open=st.booleans(),
     ),
     st.builds(

@@ -1,6 +1,6 @@
 """A Faust application without a broker, and the real parts that the agents are made of."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +41,14 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(tmp_path: Path) -> Stage:
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     app = faust.App(
         "agents", broker="kafka://127.0.0.1:9", store="memory://", datadir=tmp_path,
         key_serializer="raw", value_serializer="raw",
     )  # fmt: skip
-    return Stage(app)
+    yield Stage(app)
+    # Acknowledging makes a consumer, whose thread is never started: only its loop is there to be closed.
+    app.consumer._thread.thread_loop.close()
 
 
 @pytest.fixture

@@ -167,7 +167,7 @@ async def remember(history: History, sightings: Sequence[Sighting], partition: i
 
 
 async def test_what_another_worker_left_open_goes_on(desk: Desk) -> None:
-    left = make_sighting(first=START - 1000, last=START + 100, frames=12)
+    left = make_sighting(first=START - 1000, last=START + 100, frames=12, offset=1)
     await remember(desk.history, [left])
     async with desk.context as agent:
         await desk.send(agent, *frames(axis(0), count=4))
@@ -177,7 +177,7 @@ async def test_what_another_worker_left_open_goes_on(desk: Desk) -> None:
 
 
 async def test_a_replay_of_what_has_been_closed_is_not_told_again(desk: Desk) -> None:
-    await remember(desk.history, [make_sighting(first=START, last=START + 300, frames=4, open=False)])
+    await remember(desk.history, [make_sighting(first=START, last=START + 300, frames=4, offset=3, open=False)])
     async with desk.context as agent:
         await desk.send(agent, *frames(axis(0), count=4))
         await desk.send(agent, *frames(axis(1), count=1, start=4))

@@ -237,3 +237,14 @@ def test_ids_differ_by_stream_partition_frame_and_person() -> None:
     ids = [stays().observe(moment, [known()])[0].id for moment in moments]
     ids.append(stays().observe(at(0), [known("bob")])[0].id)
     assert len(set(ids)) == 5
+
+
+def test_a_recording_that_is_played_again_at_once_is_another_stay() -> None:
+    account = stays()
+    for offset in range(10):
+        account.observe(at(offset), [known()])
+    closed = account.close()
+    again = Moment("door", 0, 10, at(5).captured)
+    told = account.observe(again, [known()])
+    assert [seen.open for seen in told] == [True]
+    assert told[0].id != closed[0].id

@@ -1,0 +1,233 @@
+"""Enrolment through the web with the real nets, the real agent and the real table."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import cv2
+import faust
+import numpy as np
+import pytest
+from makers import KeptOutbox
+
+from app.agents.enrol import Enrol
+from app.agents.nets import Nets
+from app.agents.outbox import Letters
+from app.messages import Enrolment, encode
+from app.metrics import Metrics
+from app.models.images import decode_jpeg, encode_jpeg
+from app.settings import Settings
+from app.tables.gallery import Gallery
+from app.tables.identities import Identities
+from app.topics import Topics
+from app.web import people as module
+from app.web.people import PeopleViews
+from app.web.photos import PhotoReader
+
+SETTINGS = Settings(max_photo_bytes=400_000, max_photo_pixels=4_000_000, max_photos=4)
+TRAIN = "face_recognition/examples/knn_examples/train"
+OBAMA, OBAMA_AGAIN = f"{TRAIN}/obama/obama.jpg", f"{TRAIN}/obama/obama2.jpg"
+TWO = "face_recognition/examples/two_people.jpg"
+
+
+class House:
+    """The views, and the agent behind them."""
+
+    def __init__(self, client: Any, gallery: Gallery) -> None:
+        self.client, self.gallery = client, gallery
+
+    async def enrol(self, *photos: bytes, **fields: Any) -> tuple[int, Any]:
+        form = aiohttp.FormData(default_to_multipart=True)
+        for name, value in fields.items():
+            for text in value if isinstance(value, list) else [value]:
+                form.add_field(name, text)
+        for number, photo in enumerate(photos):
+            form.add_field("photo", photo, filename=f"{number}.jpg")
+        response = await self.client.post("/people", data=form)
+        return response.status, await response.json()
+
+    async def get(self, path: str) -> tuple[int, Any]:
+        response = await self.client.get(path)
+        return response.status, await response.json()
+
+
+@pytest.fixture
+async def office(tmp_path: Path) -> AsyncIterator[tuple[Gallery, Callable[..., Any], Any]]:
+    app = faust.App(
+        "web", broker="kafka://127.0.0.1:9", store="memory://", datadir=tmp_path,
+        key_serializer="raw", value_serializer="raw",
+    )  # fmt: skip
+    metrics = Metrics()
+    gallery = Gallery("faceplugin", 0.4, 0.05)
+    identities = Identities(app, gallery, metrics)
+    letters = Letters(KeptOutbox(), Topics(SETTINGS), metrics)
+    agent = app.agent(app.topic("enrolments", key_type=bytes, value_type=bytes), name="enrol")(
+        Enrol(identities, letters).run
+    )
+    app.finalize()
+    app.conf.store = "memory://"
+    app.flow_control.resume()
+    async with agent.test_context() as fed:
+
+        async def send(enrolment: Enrolment) -> None:
+            await fed.put(encode(enrolment), key=enrolment.person.encode(), wait=False)
+
+        yield gallery, send, fed
+    # Acknowledging makes a consumer, whose thread is never started: only its loop is there to be closed.
+    app.consumer._thread.thread_loop.close()
+
+
+@pytest.fixture
+async def house(office: Any, nets: Nets, serve: Any) -> AsyncIterator[House]:
+    gallery, send, _ = office
+    gallery.embedder = nets.embedder
+    photos = PhotoReader(SETTINGS, nets)
+    client = await serve(PeopleViews(SETTINGS, gallery, photos, send).routes(), SETTINGS)
+    yield House(client, gallery)
+    photos.close()
+
+
+@pytest.fixture(scope="session")
+def photo(still: Callable[[str], Any]) -> Callable[..., bytes]:
+    def read(name: str, side: int = 640) -> bytes:
+        image = still(name)
+        scale = side / max(image.shape[:2])
+        return encode_jpeg(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
+
+    return read
+
+
+async def test_from_enrolment_to_removal(house: House, photo: Any) -> None:
+    assert await house.get("/people") == (200, {"people": []})
+
+    status, answer = await house.enrol(photo(OBAMA), name="Barack")
+    assert status == 201
+    (told,) = answer["photos"]
+    assert (told["file"], told["ok"], told["face"]["index"]) == ("0.jpg", True, 0)
+    left, top, right, bottom = told["face"]["box"]
+    assert 0 <= left < right <= 640 and 0 <= top < bottom <= 640
+    person = answer["id"]
+    assert house.gallery.people[person].name == "Barack"
+
+    status, known = await house.get(f"/people/{person}")
+    assert (status, known["name"], len(known["photos"])) == (200, "Barack", 1)
+    assert "embedding" not in str(known)
+    response = await house.client.get(known["photos"][0]["crop"])
+    assert response.content_type == "image/jpeg"
+    assert decode_jpeg(await response.read()).shape == (112, 112, 3)
+
+    status, answer = await house.enrol(photo(OBAMA_AGAIN), photo(OBAMA), id=person, name="Obama")
+    assert (status, answer["name"], len(answer["photos"])) == (201, "Obama", 2)
+    _, known = await house.get(f"/people/{person}")
+    assert (known["name"], len(known["photos"])) == ("Obama", 2)
+    assert known["updated"] >= known["created"]
+
+    response = await house.client.delete(f"/people/{person}")
+    assert (response.status, await response.json()) == (200, {"id": person})
+    assert await house.get("/people") == (200, {"people": []})
+    status, body = await house.get(f"/people/{person}")
+    assert (status, body["reason"]) == (404, "no-such-person")
+
+
+async def test_people_are_listed_by_name(house: House, photo: Any) -> None:
+    for name in ("carl", "Ada", "Bob"):
+        assert (await house.enrol(photo(OBAMA), name=name))[0] == 201
+    _, body = await house.get("/people")
+    assert [person["name"] for person in body["people"]] == ["Ada", "Bob", "carl"]
+
+
+async def test_several_faces_ask_which_one(house: House, photo: Any) -> None:
+    status, answer = await house.enrol(photo(TWO), name="One of two")
+    assert (status, answer["reason"]) == (422, "photos-refused")
+    (refused,) = answer["photos"]
+    assert (refused["ok"], refused["reason"]) == (False, "several-faces")
+    assert [face["index"] for face in refused["faces"]] == [0, 1]
+    assert max(refused["width"], refused["height"]) == 640
+    assert not house.gallery.people
+
+    for wanted in (0, 1):
+        status, answer = await house.enrol(photo(TWO), name="One of two", face=str(wanted))
+        assert (status, answer["photos"][0]["face"]) == (201, refused["faces"][wanted])
+    one, other = house.gallery.people.values()
+    assert float(one.templates[0].embedding @ other.templates[0].embedding) < 0.4
+
+    status, answer = await house.enrol(photo(TWO), name="Nobody", face="2")
+    assert (status, answer["photos"][0]["reason"]) == (422, "bad-face")
+    assert len(answer["photos"][0]["faces"]) == 2
+
+
+async def test_faces_are_chosen_for_each_photograph(house: House, photo: Any) -> None:
+    status, answer = await house.enrol(photo(OBAMA), photo(TWO), name="Two photographs", face=["", "1"])
+    assert status == 201
+    assert [told["face"]["index"] for told in answer["photos"]] == [0, 1]
+
+
+async def test_one_bad_photograph_refuses_all(house: House, photo: Any) -> None:
+    empty = encode_jpeg(np.full((300, 300, 3), 120, np.uint8))
+    status, answer = await house.enrol(photo(OBAMA), empty, b"GIF89a", b"x" * 500_000, name="Ada")
+    assert status == 422
+    assert [told.get("reason") for told in answer["photos"]] == [None, "no-face", "not-an-image", "too-large"]
+    assert answer["detail"].startswith("3 of 4")
+    assert not house.gallery.people
+
+
+@pytest.mark.parametrize("kind", ["small", "pixels", "truncated", "line", "dot"])
+async def test_a_photograph_that_will_not_do(house: House, photo: Any, kind: str) -> None:
+    data, reason = {
+        "small": (lambda: photo(OBAMA, side=90), "face-too-small"),
+        "pixels": (lambda: encode_jpeg(np.zeros((2001, 2000, 3), np.uint8)), "too-large"),
+        "truncated": (lambda: photo(OBAMA)[:5000], "not-an-image"),
+        "line": (lambda: encode_jpeg(np.zeros((1, 4000, 3), np.uint8)), "no-face"),
+        "dot": (lambda: encode_jpeg(np.zeros((1, 1, 3), np.uint8)), "no-face"),
+    }[kind]
+    status, answer = await house.enrol(data(), name="Ada")
+    assert (status, answer["photos"][0]["reason"]) == (422, reason)
+    assert ("faces" in answer["photos"][0]) == (kind == "small")
+
+
+async def test_wrong_forms(house: House, photo: Any) -> None:
+    status, answer = await house.enrol(photo(OBAMA))
+    assert (status, answer["reason"]) == (400, "no-name")
+    status, answer = await house.enrol(photo(OBAMA), id="nobody")
+    assert (status, answer["reason"]) == (404, "no-such-person")
+    status, answer = await house.enrol(name="Ada")
+    assert (status, answer["reason"]) == (400, "no-photo")
+
+
+@pytest.mark.parametrize(
+    "path", ["/people/nobody", "/people/nobody/photos/x.jpg", "/people/%00", "/people/..%2fx"]
+)
+async def test_an_unknown_person(house: House, path: str) -> None:
+    status, body = await house.get(path)
+    assert (status, body["reason"]) == (404, "no-such-person")
+
+
+async def test_an_unknown_person_cannot_be_removed(house: House) -> None:
+    response = await house.client.delete("/people/nobody")
+    assert (response.status, (await response.json())["reason"]) == (404, "no-such-person")
+
+
+async def test_an_unknown_photograph(house: House, photo: Any) -> None:
+    _, answer = await house.enrol(photo(OBAMA), name="Ada")
+    status, body = await house.get(f"/people/{answer['id']}/photos/none.jpg")
+    assert (status, body["reason"]) == (404, "not-found")
+
+
+@pytest.mark.parametrize("lost", ["broker", "table"])
+async def test_an_enrolment_that_is_not_confirmed(
+    nets: Nets, serve: Any, photo: Any, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    monkeypatch.setattr(module, "_CONFIRM_WITHIN", 0.1)
+
+    async def send(_: Enrolment) -> None:
+        if lost == "broker":
+            await asyncio.Event().wait()
+
+    gallery, photos = Gallery(nets.embedder, 0.4, 0.05), PhotoReader(SETTINGS, nets)
+    house = House(await serve(PeopleViews(SETTINGS, gallery, photos, send).routes()), gallery)
+    status, answer = await house.enrol(photo(OBAMA), name="Ada")
+    assert (status, answer["reason"]) == (503, "enrolment-not-confirmed")
+    assert answer["id"]
+    photos.close()
