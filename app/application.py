@@ -146,6 +146,8 @@ def _prepare(app: Onlooker, loop: asyncio.AbstractEventLoop) -> None:
             cannot be had.
     """
     settings, bind = app.settings, str(app.conf.web_bind)
+    # Nobody has set logging up yet, and Python would write aiokafka's every failed attempt to standard error.
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
     if app.conf.web_enabled and not settings.token and not is_loopback(bind):
         raise OnlookerError(f"listening on {bind} lets others in: set ONLOOKER_TOKEN, or use 127.0.0.1")
     _choose_folder(app)

@@ -53,8 +53,9 @@ def make_faces(embeddings: Sequence[NDArray[np.floating]] = (), **more: Any) -> 
 
 def make_sighting(**more: Any) -> Sighting:
     fields = {
-        "id": "a" * 24, "stream": "door", "person": "ada", "name": "Ada", "first": START, "last": START + 1000,
-        "frames": 10, "offset": 0, "score": 0.8, "crop": b"", "crop_score": -1.0, "open": True,
+        "id": "a" * 24, "stream": "door", "person": "ada", "name": "Ada",
+        "first": START, "last": START + 1000, "frames": 10, "offset": 0, "score": 0.8,
+        "crop": b"", "crop_score": -1.0, "open": True,
     }  # fmt: skip
     return Sighting(**(fields | more))
 

@@ -92,8 +92,8 @@ class Identify:
         silence = max(self._settings.sighting_gap, _LEAST_SILENCE)
         now = time.monotonic()
         for name in [name for name, heard in self._heard.items() if now - heard > silence]:
-            stays, partition = self._stays.pop(name), self._partitions[name]
-            self._forget(name)
+            stays, partition = self._stays[name], self._partitions[name]
+            del self._heard[name]
             # A stay may have been begun while its partition went to another worker: it is theirs.
             if partition in self._assigned:
                 await self._tell(stays.close(), partition)

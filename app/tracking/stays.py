@@ -47,6 +47,8 @@ class _Stay:
     sighting: Sighting
     #: Capture time of the frame with which it was last handed out; None while nobody was told.
     told: int | None
+    #: Handed out as closed, for want of frames; one from before the gap opens it again.
+    closed: bool = False
 
 
 class Stays:
@@ -90,6 +92,7 @@ class Stays:
                 stay = self._stays[person] = _Stay(_opened(moment, face), None)
             else:
                 stay.sighting = _continued(stay.sighting, moment, face)
+                stay.closed = False
             if self._worth_telling(stay):
                 stay.told = stay.sighting.last
                 told.append(stay.sighting)
@@ -97,19 +100,23 @@ class Stays:
 
     def expire(self, now: int) -> list[Sighting]:
         """Close the stays of those who have been gone for longer than the gap before `now`."""
-        gone = [person for person, stay in self._stays.items() if now - stay.sighting.last > self._gap]
-        return self._close(gone)
+        return self._end([person for person, stay in self._stays.items() if self._is_over(stay, now)])
 
     def close(self) -> list[Sighting]:
-        """Close every stay."""
-        return self._close(list(self._stays))
+        """Close every stay, for no frames come; those go on that frames from before the gap still reach."""
+        return [_close(stay) for stay in self._stays.values() if stay.told is not None and not stay.closed]
 
-    def _close(self, people: Iterable[str | None]) -> list[Sighting]:
+    def _is_over(self, stay: _Stay, now: int) -> bool:
+        since = now - stay.sighting.last
+        # Time that goes back is a replay, or a recording played again: neither opens a closed stay.
+        return since > self._gap or (stay.closed and since <= 0)
+
+    def _end(self, people: Iterable[str | None]) -> list[Sighting]:
         stays = [self._stays.pop(person) for person in people]
-        told = [stay.sighting for stay in stays if stay.told is not None]
-        for sighting in told:
-            self._remember(sighting)
-        return [msgspec.structs.replace(sighting, open=False) for sighting in told]
+        told = [stay for stay in stays if stay.told is not None]
+        for stay in told:
+            self._remember(stay.sighting)
+        return [_close(stay) for stay in told if not stay.closed]
 
     def _remember(self, sighting: Sighting) -> None:
         self._ended.append(msgspec.structs.replace(sighting, crop=b""))
@@ -139,6 +146,11 @@ class Stays:
 def _rank(face: Seen) -> float:
     """Say how good a face is for being kept, among faces of the same person."""
     return face.similarity if face.person else face.size
+
+
+def _close(stay: _Stay) -> Sighting:
+    stay.closed, stay.told = True, stay.sighting.last
+    return msgspec.structs.replace(stay.sighting, open=False)
 
 
 def _opened(moment: Moment, face: Seen) -> Sighting:

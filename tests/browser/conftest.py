@@ -60,7 +60,8 @@ def site(broker: Broker, audience: Path, tmp_path_factory: pytest.TempPathFactor
         yield Site(cluster, audience)
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while it runs, Playwright keeps a loop in this thread, and no other can run.
+@pytest.fixture(scope="module")
 def browser() -> Iterator["sync_api.Browser"]:
     """Return the browser of this machine, or skip."""
     program = next(filter(None, map(shutil.which, _CHROMIUM)), None)

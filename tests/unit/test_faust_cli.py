@@ -16,8 +16,8 @@ def faust(folder: Path, *arguments: str, **settings: str) -> tuple[int, str, str
     environment |= {"ONLOOKER_DATA_DIR": str(folder)}
     environment |= {f"ONLOOKER_{name.upper()}": value for name, value in settings.items()}
     done = subprocess.run(
-        [sys.executable, "-m", "faust", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True,
-        timeout=120, check=False,
+        [sys.executable, "-m", "faust", *arguments], cwd=ROOT, env=environment, timeout=120,
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
     return done.returncode, done.stdout, done.stderr
 
@@ -47,7 +47,13 @@ def test_a_wrong_setting_is_one_line(tmp_path: Path) -> None:
 def test_a_broker_that_is_not_there_is_one_line(tmp_path: Path, weights: Path) -> None:
     address = f"127.0.0.1:{free_port()}"
     code, _, errors = faust(
-        tmp_path, "-A", "app", "worker", broker=f"kafka://{address}", broker_wait="0", weights_dir=str(weights)
+        tmp_path,
+        "-A",
+        "app",
+        "worker",
+        broker=f"kafka://{address}",
+        broker_wait="0",
+        weights_dir=str(weights),
     )
     assert code == 2
     assert errors == f"onlooker: no Kafka answers at {address}\n"

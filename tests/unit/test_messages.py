@@ -138,7 +138,7 @@ def test_a_message_survives(message: Any) -> None:
         height=pixels,
         live=st.booleans(),
         jpeg=st.binary(max_size=30).map(lambda rest: JPEG + rest),
-    )  # fmt: skip
+    )
 )
 def test_a_frame_survives(frame: Frame) -> None:
     key, value, headers = encode_frame(frame)

@@ -89,9 +89,7 @@ async def test_an_unreadable_wish_is_a_dead_letter(office: Office) -> None:
     assert (letter.topic, letter.reason, letter.value) == ("enrolments", "malformed", b"junk")
 
 
-async def test_the_gallery_is_built_from_the_table(
-    office: Office, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_the_gallery_is_built_from_the_table(office: Office, caplog: pytest.LogCaptureFixture) -> None:
     old = make_template(axis(3), embedder="other@01234567")
     async with office.context as agent:
         await office.send(agent, make_enrolment("ada", axis(0)), make_enrolment("eve", templates=[old]))

@@ -92,7 +92,9 @@ async def test_an_enrolled_person_is_named(desk: Desk) -> None:
     async with desk.context as agent:
         await desk.send(agent, *frames(axis(0, 5, 0.8), count=3), partition=1)
         told = await desk.sightings(3)
-    assert {(sighting.person, sighting.name, sighting.stream) for sighting in told} == {("ada", "Ada", "door")}
+    assert {(sighting.person, sighting.name, sighting.stream) for sighting in told} == {
+        ("ada", "Ada", "door")
+    }
     assert len({sighting.id for sighting in told}) == 1
     assert [sighting.frames for sighting in told] == [1, 2, 3]
     assert told[-1].score == pytest.approx(0.8, abs=0.01)
@@ -177,7 +179,9 @@ async def test_what_another_worker_left_open_goes_on(desk: Desk) -> None:
 
 
 async def test_a_replay_of_what_has_been_closed_is_not_told_again(desk: Desk) -> None:
-    await remember(desk.history, [make_sighting(first=START, last=START + 300, frames=4, offset=3, open=False)])
+    await remember(
+        desk.history, [make_sighting(first=START, last=START + 300, frames=4, offset=3, open=False)]
+    )
     async with desk.context as agent:
         await desk.send(agent, *frames(axis(0), count=4))
         await desk.send(agent, *frames(axis(1), count=1, start=4))

@@ -64,7 +64,7 @@ def make_bench(stage: Any, nets: Nets) -> Any:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
-        while not condition():
+        while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 

@@ -1,7 +1,6 @@
 """An HTTP server of our own, asked by a real client."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-
 from pathlib import Path
 
 import pytest

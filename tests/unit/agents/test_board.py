@@ -1,5 +1,6 @@
 """The board counts what happens to the frames of a stream, and says so when there is news."""
 
+import asyncio
 import time
 
 from makers import KeptOutbox, axis, make_faces
@@ -75,7 +76,7 @@ async def test_frames_a_second() -> None:
     assert (await desk.published())[0].fps == 0
     start = time.monotonic()
     while time.monotonic() - start < 0.1:
-        time.sleep(0.01)
+        await asyncio.sleep(0.01)
         desk.board.recognised(make_faces(), Place(0, 0))
     (status,) = await desk.published()
     assert 1 < status.fps <= 100

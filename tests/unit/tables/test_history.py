@@ -128,8 +128,7 @@ async def test_the_index_of_another_log_is_thrown_away(history: History, path: P
     await again.close()
 
 
-@pytest.mark.parametrize("kind", ["junk", "other version", "half made"])
-async def test_an_index_of_no_use_is_built_again(path: Path, kind: str) -> None:
+def spoil(path: Path, kind: str) -> None:
     path.parent.mkdir()
     if kind == "junk":
         path.write_bytes(b"this is no database" * 1000)
@@ -141,6 +140,11 @@ async def test_an_index_of_no_use_is_built_again(path: Path, kind: str) -> None:
             database.execute("CREATE TABLE origin (log)")
         database.commit()
         database.close()
+
+
+@pytest.mark.parametrize("kind", ["junk", "other version", "half made"])
+async def test_an_index_of_no_use_is_built_again(path: Path, kind: str) -> None:
+    spoil(path, kind)
     history = History(keep=DAY)
     assert await history.open(path, "log") == {}
     await history.add([seen("a")])

@@ -24,7 +24,8 @@ async def answer(_: web.Request) -> web.Response:
 
 
 THINGS = [
-    web.get("/healthz", answer), web.get("/thing", answer), web.post("/thing", answer), web.delete("/thing", answer),
+    web.get("/healthz", answer), web.get("/thing", answer), web.post("/thing", answer),
+    web.delete("/thing", answer),
 ]  # fmt: skip
 
 
@@ -123,7 +124,15 @@ async def test_without_a_token_loopback_names_are_answered(local: Any, host: str
 
 @pytest.mark.parametrize(
     "host",
-    ["evil.example", "127.0.0.1.evil.example", "localhost.evil", "192.168.0.7:6066", "127.0.0.1@evil", "[::1", ""],
+    [
+        "evil.example",
+        "127.0.0.1.evil.example",
+        "localhost.evil",
+        "192.168.0.7:6066",
+        "127.0.0.1@evil",
+        "[::1",
+        "",
+    ],
 )
 async def test_without_a_token_a_rebound_name_is_refused(local: Any, host: str) -> None:
     response = await local.get("/thing", headers={"Host": host})

@@ -18,7 +18,21 @@ def test_the_text_is_short_and_in_order() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", ".", "-", "0", "0-", "-1", "0-1.", "a-b", "0--1", "0-1,1-2", "1000000-1", "0-" + "1" * 19, "0-1 .1-2"],
+    [
+        "",
+        ".",
+        "-",
+        "0",
+        "0-",
+        "-1",
+        "0-1.",
+        "a-b",
+        "0--1",
+        "0-1,1-2",
+        "1000000-1",
+        "0-" + "1" * 19,
+        "0-1 .1-2",
+    ],
 )
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
