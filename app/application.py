@@ -11,16 +11,17 @@ import click
 import faust
 from faust.exceptions import AlreadyConfiguredWarning
 from faust.sensors.prometheus import setup_prometheus_sensors
-from faust.types import AppT
+from faust.types import AgentT, AppT
 
 from app.background import Background
 from app.errors import OnlookerError
 from app.faust_cli import accept_app_after_command
+from app.logs import keep_calm
 from app.models.catalogue import load_catalogue
 from app.models.fetch import pull_all
 from app.models.report import console_report
 from app.parts import Parts
-from app.settings import Settings, is_loopback, load_settings
+from app.settings import Settings, is_loopback, load_settings, private_folder
 from app.topics import MAX_MESSAGE_BYTES, create_topics
 
 __all__ = ["Onlooker", "create_app", "make_app"]
@@ -44,6 +45,11 @@ class Onlooker(faust.App):
         """Start what need not wait for the consumer group."""
         await super().on_start()
         await self.add_runtime_dependency(Background(self.parts, self._place, beacon=self.beacon))
+
+    async def _on_agent_error(self, agent: AgentT[Any], exc: BaseException) -> None:
+        """End the worker: an agent begun again would leave a gap behind that nothing commits past."""
+        await super()._on_agent_error(agent, exc)
+        await self.crash(exc)
 
     def _place(self) -> tuple[Path, str]:
         return Path(self.conf.datadir), self.cluster
@@ -127,6 +133,7 @@ def _choose_folder(app: Onlooker) -> None:
             # Faust has only shown it so far; the port may have come with the command line since.
             warnings.simplefilter("ignore", AlreadyConfiguredWarning)
             app.conf.datadir = chosen
+    private_folder(app.settings)
     try:
         app.conf.datadir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -155,6 +162,7 @@ def _prepare(app: Onlooker, loop: asyncio.AbstractEventLoop) -> None:
     nets = [catalogue.detector(settings.detector), catalogue.embedder(settings.embedder)]
     pull_all(nets, settings.weights_dir, settings.weights_mirror, console_report())
     app.cluster = loop.run_until_complete(create_topics(settings, settings.broker_wait))
+    keep_calm("aiokafka")
     # At debug level these write messages, embeddings included, and what photographs say of themselves.
     for name in ("faust.topics", "aiokafka", "PIL"):
         logging.getLogger(name).setLevel(logging.INFO)

@@ -195,6 +195,8 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     name: Text | None
     at: Milliseconds
     templates: list[Template]
+    #: The person was enrolled when this was wished: one who was removed since stays removed.
+    known: bool = False
 
 
 class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -202,13 +204,14 @@ class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     v: Version = SCHEMA
     stream: StreamName
-    #: Where its newest recognised frame is on `frames`, and the faces of it on `faces`.
+    #: Where its newest recognised frame is on `frames`, and the faces of it on `faces`; None while none was.
     partition: Count
-    frame_offset: Count
-    faces_offset: Count
+    frame_offset: Count | None
+    faces_offset: Count | None
     #: The worker that has it.
     worker: Text
-    #: When this was written, and when the newest frame was captured; milliseconds since the epoch.
+    #: When a frame was recognised last (while none was: when the first one came), and when that one was
+    #: captured; milliseconds since the epoch.
     updated: Milliseconds
     captured: Milliseconds
     #: Frames recognised a second, over the last seconds.

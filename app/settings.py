@@ -1,5 +1,8 @@
 """Every option of Onlooker, once: its name, ``ONLOOKER_`` variable, default and meaning."""
 
+import os
+from collections.abc import Iterable
+from difflib import get_close_matches
 from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
@@ -11,10 +14,21 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.errors import OnlookerError
 
-__all__ = ["ROOT", "Settings", "SettingsError", "is_loopback", "load_settings"]
+__all__ = [
+    "ROOT",
+    "SOURCE_VARIABLE",
+    "Settings",
+    "SettingsError",
+    "is_loopback",
+    "load_settings",
+    "private_folder",
+]
 
 #: The folder that holds ``app/``, ``weights/`` and, while Onlooker runs, ``var/``.
 ROOT = Path(__file__).resolve().parent.parent
+
+#: Names what `onlooker source` writes, where an address with a password must not be on the command line.
+SOURCE_VARIABLE = "ONLOOKER_SOURCE"
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -133,6 +147,7 @@ class Settings(BaseSettings):
         48, description="Least width and height, in pixels of the photograph, of a face that is enrolled."
     )
     max_photos: Positive = Field(16, description="Most photographs in one enrolment.")
+    max_templates: Positive = Field(64, description="Most photographs of one person.")
     url: str | None = Field(
         None, description="Where the command line finds a worker; `http://127.0.0.1:<web_port>` when not set."
     )
@@ -160,7 +175,7 @@ class Settings(BaseSettings):
     @property
     def address(self) -> str:
         """Where the command line finds a worker, without a slash at its end."""
-        return (self.url or f"http://127.0.0.1:{self.web_port}").rstrip("/")
+        return (self.url or f"http://{_reachable(self.web_host)}:{self.web_port}").rstrip("/")
 
     @property
     def app_id(self) -> str:
@@ -183,6 +198,40 @@ def _is_address(url: str, schemes: tuple[str, ...]) -> bool:
         return False
 
 
+def private_folder(settings: Settings) -> Path:
+    """Return the data folder, made for this user alone: what is in it is biometric.
+
+    Raises:
+        SettingsError: it cannot be made.
+    """
+    try:
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"ONLOOKER_DATA_DIR: {settings.data_dir}: {error.strerror}") from None
+    return settings.data_dir
+
+
+def _check_names(environment: Iterable[str]) -> None:
+    """Refuse a variable that means nothing: a misspelt setting would be silently without effect."""
+    known = {f"ONLOOKER_{name.upper()}" for name in Settings.model_fields} | {SOURCE_VARIABLE}
+    for name in environment:
+        if name.startswith("ONLOOKER_") and name not in known:
+            nearest = get_close_matches(name, known, 1)
+            hint = f": did you mean {nearest[0]}?" if nearest else ""
+            raise SettingsError(f"{name} is no setting{hint}")
+
+
+def _reachable(host: str) -> str:
+    """Return where a server that listens on `host` is reached from this machine, as part of a URL."""
+    try:
+        address = ip_address(host.strip("[]"))
+    except ValueError:
+        return host
+    if address.is_unspecified:
+        return "127.0.0.1"
+    return f"[{address}]" if address.version == 6 else str(address)
+
+
 def is_loopback(host: str) -> bool:
     """Tell whether `host` can be reached from this machine alone."""
     if host == "localhost":
@@ -200,6 +249,7 @@ def load_settings() -> Settings:
     Raises:
         SettingsError: a value cannot be used.
     """
+    _check_names(os.environ)
     try:
         return Settings()
     except ValidationError as error:

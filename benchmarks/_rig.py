@@ -34,6 +34,8 @@ Image = NDArray[np.uint8]
 
 def decoded(path: Path) -> Iterator[Image]:
     """Yield the frames of a video, (H, W, 3) uint8 BGR."""
+    if not path.is_file():
+        raise SystemExit(f"the clip {path.name} is not beside this checkout, in shared/data/video")
     with av.open(str(path)) as container:
         container.streams.video[0].thread_type = "SLICE"
         for frame in container.decode(video=0):
@@ -102,7 +104,12 @@ class Rig:
     async def rate(self, settings: Settings, count: int, skip: int) -> float:
         """Return frames a second between the faces number `skip` and `count`, by the log's own times."""
         times: list[int] = []
-        async with self._faces(settings) as consumer:
+        async with self._faces(settings) as (consumer, place):
+            # Read when all is there: a consumer that follows would take its part of the machine.
+            while (await consumer.end_offsets([place]))[place] < count:  # noqa: ASYNC110
+                await asyncio.sleep(0.5)
+            await consumer.seek_to_beginning(place)
+            consumer.resume(place)
             async for record in consumer:
                 times.append(record.timestamp)
                 if len(times) == count:
@@ -110,12 +117,14 @@ class Rig:
         return (count - 1 - skip) * 1000 / (times[-1] - times[skip])
 
     @asynccontextmanager
-    async def _faces(self, settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
-        consumer = AIOKafkaConsumer(bootstrap_servers=settings.bootstrap, auto_offset_reset="earliest")
+    async def _faces(self, settings: Settings) -> AsyncIterator[tuple[AIOKafkaConsumer, TopicPartition]]:
+        place = TopicPartition(Topics(settings).faces.name, 0)
+        consumer = AIOKafkaConsumer(bootstrap_servers=settings.bootstrap)
         await consumer.start()
-        consumer.assign([TopicPartition(Topics(settings).faces.name, 0)])
+        consumer.assign([place])
+        consumer.pause(place)
         try:
-            yield consumer
+            yield consumer, place
         finally:
             await consumer.stop()
 

@@ -3,7 +3,7 @@
 The face of a picture is the one nearest to its centre, where LFW puts the person who is named. A picture
 without a face makes its pairs wrong. The threshold for each fold is the best one on the other folds.
 
-    python -m benchmarks.lfw [--data FOLDER] [--detector NAME] [--threads N]
+    python benchmarks/lfw.py [--data FOLDER] [--detector NAME] [--threads N]
 
 FOLDER holds `pairs.txt` (official format) and `images/NAME/NAME_0001.jpg`.
 """
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from _report import report
 from numpy.typing import NDArray
 
 from app.models.gate import Gate
@@ -23,7 +24,6 @@ from app.models.images import decode_image
 from app.models.pipeline import Recogniser, load_recogniser
 from app.models.report import console_report
 from app.settings import ROOT, Settings
-from benchmarks._report import report
 
 GOAL = 0.992
 #: Below every similarity: pairs with a picture in which no face was found.

@@ -11,6 +11,8 @@ __all__ = ["Crops"]
 #: Milliseconds between two frames of a stream whose crops travel.
 _PERIOD = 500
 _QUALITY = 85
+#: Streams that are remembered; one that was forgotten lets its crops travel once more.
+_REMEMBERED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +31,11 @@ class Crops:
         """Return JPEG bytes for each face, or None for those that do not travel."""
         passed = analysis.gates == Gate.PASSED
         count = int(passed.sum())
-        last = self._last.get(stream)
+        last = self._last.pop(stream, None)
         due = last is None or count > last.faces or not 0 <= captured - last.captured < _PERIOD
         self._last[stream] = _Last(captured if last is None or due else last.captured, count)
+        if len(self._last) > _REMEMBERED:
+            del self._last[next(iter(self._last))]
         return [
             encode_jpeg(face, _QUALITY) if due and wanted else None
             for face, wanted in zip(analysis.aligned, passed, strict=True)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from app.agents.outbox import Letters, letter
-from app.messages import Enrolment, MessageError, decode
+from app.messages import Enrolment, decode
 from app.tables.identities import Identities
 
 if TYPE_CHECKING:
@@ -24,5 +24,6 @@ class Enrol:
         async for event in stream.events():
             try:
                 await self._identities.apply(decode(Enrolment, event.message.value))
-            except MessageError as error:
-                await self._letters.bury(letter(event), error.reason, str(error))
+            except Exception as error:
+                # Faust would restart the agent and lose the message.
+                await self._letters.bury_failed(letter(event), error)

@@ -1,13 +1,12 @@
 """The identification agent: names the faces of every frame and keeps account of who is where."""
 
 import asyncio
-import logging
 import time
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from app.agents.outbox import Letters, Outbox, letter
-from app.messages import Faces, MessageError, Sighting, decode, encode
+from app.messages import Faces, Sighting, decode, encode
 from app.metrics import Metrics
 from app.settings import Settings
 from app.tables.follower import Follower
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from faust import StreamT
 
 __all__ = ["Identify", "Past"]
-
-_log = logging.getLogger(__name__)
 
 #: How far below the threshold a face is still most likely the person who stands there already.
 _DOUBT = 0.6
@@ -64,15 +61,10 @@ class Identify:
         """Name the faces of one frame after the other."""
         async for event in stream.events():
             try:
-                faces = decode(Faces, event.message.value)
-            except MessageError as error:
-                await self._letters.bury(letter(event), error.reason, str(error))
-                continue
-            await self._restore(event.message.partition)
-            async with self._telling:
-                self._heard[faces.stream] = time.monotonic()
-                self._partitions[faces.stream] = event.message.partition
-                await self._tell(self._observe(faces), event.message.partition)
+                await self._identify(decode(Faces, event.message.value), event.message.partition)
+            except Exception as error:
+                # Faust would restart the agent and lose the message.
+                await self._letters.bury_failed(letter(event), error)
 
     def keep(self, partitions: set[int]) -> None:
         """Let go of the sightings of partitions that another worker has now."""
@@ -87,6 +79,13 @@ class Identify:
             await self._restore(partition)
         async with self._telling:
             await self._close_silent()
+
+    async def _identify(self, faces: Faces, partition: int) -> None:
+        await self._restore(partition)
+        async with self._telling:
+            self._heard[faces.stream] = time.monotonic()
+            self._partitions[faces.stream] = partition
+            await self._tell(self._observe(faces), partition)
 
     async def _close_silent(self) -> None:
         silence = max(self._settings.sighting_gap, _LEAST_SILENCE)
@@ -108,7 +107,11 @@ class Identify:
         async with self._restoring:
             if partition in self._restored:
                 return
-            for sighting in await self._past.recent_on(partition):
+            past = await self._past.recent_on(partition)
+            # What this worker remembers from when it had the partition before is out of date.
+            for name in [name for name, place in self._partitions.items() if place == partition]:
+                self._forget(name)
+            for sighting in past:
                 self._stays[sighting.stream].restore([sighting])
                 if sighting.open:
                     self._heard.setdefault(sighting.stream, time.monotonic())

@@ -5,10 +5,10 @@ import logging
 import time
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 from faust.exceptions import ProducerSendError
 
-from app.messages import DeadLetter, encode
+from app.messages import DeadLetter, MessageError, encode
 from app.metrics import Metrics
 from app.topics import Topics, TopicSpec
 
@@ -82,11 +82,13 @@ class Letters:
     def __init__(self, outbox: Outbox, topics: Topics, metrics: Metrics) -> None:
         self._outbox = outbox
         self._topic = topics.dead_letters
+        self._frames = topics.frames.name
         self._metrics = metrics
 
     async def bury(self, letter: Letter, reason: str, detail: str) -> None:
-        """Write a message to the dead letters; a large one stays where it is and is referred to."""
+        """Write a message to the dead letters; a frame or a large one stays where it is, referred to."""
         small = letter.value is not None and len(letter.value) <= _SMALL
+        travels = small and letter.topic != self._frames
         dead = DeadLetter(
             topic=letter.topic,
             partition=letter.partition,
@@ -95,11 +97,21 @@ class Letters:
             reason=reason,
             detail=detail,
             at=int(time.time() * 1000),
-            value=letter.value if small else None,
+            value=letter.value if travels else None,
         )
         self._metrics.dead_letters.labels(letter.topic, reason).inc()
         _log.warning("%s %d:%d is a dead letter: %s", letter.topic, letter.partition, letter.offset, detail)
         await self._outbox.put(self._topic, dead.key, encode(dead))
+
+    async def bury_failed(self, letter: Letter, error: Exception) -> None:
+        """Write a message down that could not be handled; what nobody foresaw is logged as well."""
+        if isinstance(error, MessageError):
+            await self.bury(letter, error.reason, str(error))
+            return
+        _log.error(
+            "%s %d:%d could not be handled", letter.topic, letter.partition, letter.offset, exc_info=error
+        )
+        await self.bury(letter, "internal-error", type(error).__name__)
 
 
 def letter(event: "faust.EventT[bytes]") -> Letter:
@@ -111,4 +123,5 @@ def letter(event: "faust.EventT[bytes]") -> Letter:
 def _passing(error: Exception) -> bool:
     """Tell whether an error may go away by itself."""
     cause = error.__cause__ if isinstance(error, ProducerSendError) else error
-    return bool(getattr(cause, "retriable", False))
+    # The producer gives up on a broker that is away for long with an error that it calls final.
+    return isinstance(cause, KafkaTimeoutError) or bool(getattr(cause, "retriable", False))

@@ -1,7 +1,6 @@
 """The recognition agent: finds and embeds every face of every frame."""
 
 import asyncio
-import logging
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Recognise"]
 
-_log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True, slots=True)
 class _Work:
@@ -47,7 +44,7 @@ class _Found:
 
 @dataclass(frozen=True, slots=True)
 class _Skipped:
-    stream: str
+    frame: Frame
     reason: str
 
 
@@ -110,7 +107,7 @@ class Recognise:
         except MessageError as error:
             return _known(loop, error)
         if frame.live and time.time() - frame.captured / 1000 > self._settings.live_max_age:
-            return _known(loop, _Skipped(frame.stream, "too-old"))
+            return _known(loop, _Skipped(frame, "too-old"))
         return loop.run_in_executor(self._threads, _look, recogniser, frame)
 
     async def _publish_in_order(self, queue: "asyncio.Queue[_Work]") -> None:
@@ -120,8 +117,7 @@ class Recognise:
                 await self._publish(work.event, await work.outcome)
             except Exception as error:
                 # Whatever it was, the next frame must not wait for it; nothing is acknowledged unwritten.
-                _log.exception("a frame could not be worked on")
-                await self._letters.bury(letter(work.event), "internal-error", type(error).__name__)
+                await self._letters.bury_failed(letter(work.event), error)
             work.event.ack()
             queue.task_done()
 
@@ -134,7 +130,7 @@ class Recognise:
                 for stage, seconds in outcome.analysis.seconds.items():
                     self._metrics.stages.labels(stage).observe(seconds)
             case _Skipped():
-                self._board.skipped(outcome.stream, outcome.reason)
+                self._board.skipped(outcome.frame, event.message.partition, outcome.reason)
             case MessageError() | ImageError():
                 await self._letters.bury(letter(event), outcome.reason, str(outcome))
 

@@ -21,24 +21,25 @@ def free_port() -> int:
         return port
 
 
-def check_port(port: int) -> None:
-    """Check that `port` can be listened on.
+def check_port(port: int, host: str = HOST) -> None:
+    """Check that `port` of `host` can be listened on.
 
     Raises:
         BrokerError: it is taken, by whom, or may not be used.
     """
-    with socket.socket() as probe:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
         if os.name == "posix":
             # As Java does: a port whose last connections are still dying down is free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
+            probe.bind((host, port))
             probe.listen()
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
-                raise BrokerError(f"port {port} of {HOST} cannot be used: {error.strerror}") from None
+                raise BrokerError(f"port {port} of {host} cannot be used: {error.strerror}") from None
             raise BrokerError(
-                f"port {port} of {HOST} is taken by {_holder(port)}: end that, or choose another port"
+                f"port {port} of {host} is taken by {_holder(port)}: end that, or choose another port"
             ) from None
 
 

@@ -59,6 +59,9 @@ def main() -> None:
         _fail(error.format_message())
     except OnlookerError as error:
         _fail(str(error))
+    except OSError as error:
+        # A folder that cannot be written, a full disk: what it is and where is all there is to say.
+        _fail(f"{error.filename or 'the system refuses'}: {error.strerror or error}")
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
 

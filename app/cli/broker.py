@@ -1,7 +1,6 @@
 """`onlooker broker`: the embedded Apache Kafka, alone."""
 
 import asyncio
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from app.broker import Broker, Report, prepare_jars
-from app.settings import Settings, is_loopback, load_settings
+from app.cli.until_stopped import until_stopped
+from app.settings import Settings, is_loopback, load_settings, private_folder
 
 __all__ = ["broker", "own_port", "preparation"]
 
@@ -26,11 +26,13 @@ def broker(port: int | None) -> None:
     """Run the embedded Apache Kafka alone until Ctrl-C."""
     settings = load_settings()
     console = Console(highlight=False, soft_wrap=True)
-    jars = settings.data_dir / "jars"
+    jars = private_folder(settings) / "jars"
     # Before there is an event loop, which would not let Ctrl-C interrupt it.
     with preparation(console) as report:
         prepare_jars(jars, report)
-    asyncio.run(_run(settings.data_dir / "broker", port or own_port(settings), jars, console))
+    run = _run(settings.data_dir / "broker", port or own_port(settings), jars, console)
+    asyncio.run(until_stopped(run))
+    console.print("stopped")
 
 
 @contextmanager
@@ -74,18 +76,11 @@ def own_port(settings: Settings) -> int:
 
 
 async def _run(data: Path, port: int, jars: Path, console: Console) -> None:
-    task = asyncio.current_task()
-    if task is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    try:
-        console.print(f"starting Apache Kafka on port {port}, data in {data}")
-        with preparation(console) as report:
-            kafka = Broker(data, port, jars, report)
-            await kafka.start()
-        await _supervise(kafka, console)
-    except asyncio.CancelledError:
-        # Ctrl-C, or SIGTERM: how this command is meant to end.
-        console.print("stopped")
+    console.print(f"starting Apache Kafka on port {port}, data in {data}")
+    with preparation(console) as report:
+        kafka = Broker(data, port, jars, report)
+        await kafka.start()
+    await _supervise(kafka, console)
 
 
 async def _supervise(kafka: Broker, console: Console) -> None:

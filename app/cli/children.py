@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 from app.errors import OnlookerError
 from app.processes import end_leftover, forget_child, record_child
 
-__all__ = ["Child", "ChildError"]
+__all__ = ["Child", "ChildError", "end_leftovers"]
 
 _GRACE = 20.0
 #: A child that ends this often within this many seconds is not started again.
@@ -21,6 +22,12 @@ _POLL = 0.1
 
 class ChildError(OnlookerError):
     """A child keeps ending."""
+
+
+def end_leftovers(folder: Path) -> list[str]:
+    """End every child that a killed parent left behind; say which those were."""
+    ended = [end_leftover(note, _GRACE) for note in sorted(folder.glob("*.json"))]
+    return [name for name in ended if name]
 
 
 class Child:
@@ -47,10 +54,6 @@ class Child:
         self._finite = finite
         self._process: subprocess.Popen[bytes] | None = None
         self._ends: list[float] = []
-
-    async def clear(self) -> str | None:
-        """End what a killed parent left of it; say what that was."""
-        return await asyncio.to_thread(end_leftover, self._note, _GRACE)
 
     def start(self) -> None:
         """Start it."""
@@ -93,8 +96,7 @@ class Child:
 
     def _launch(self) -> None:
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        mode = "wb" if self.log.exists() and self.log.stat().st_size > _LOG_BYTES else "ab"
-        with self.log.open(mode) as log:
+        with self.log.open("ab") as log:
             # Its own session: Ctrl-C in the terminal reaches the parent alone, which ends all in order.
             self._process = subprocess.Popen(
                 self._command,
@@ -116,6 +118,13 @@ class Child:
     async def _ended(self) -> int:
         if self._process is None:
             raise ChildError(f"the {self.name} has not been started")
-        while (code := self._process.poll()) is None:  # noqa: ASYNC110
+        while (code := self._process.poll()) is None:
+            self._bound_log()
             await asyncio.sleep(_POLL)
         return code
+
+    def _bound_log(self) -> None:
+        """Set a log that has grown large aside; the child goes on writing to the one it has open."""
+        if self.log.stat().st_size > _LOG_BYTES:
+            shutil.copyfile(self.log, self.log.with_suffix(".log.1"))
+            os.truncate(self.log, 0)

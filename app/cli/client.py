@@ -62,6 +62,14 @@ class Client:
         except (aiohttp.ClientError, TimeoutError):
             return False
 
+    async def captured(self, path: str) -> float:
+        """Return when the picture that is there now was captured, seconds since the epoch; 0 for none."""
+        try:
+            async with self._session.get(path) as response:
+                return int(response.headers.get("X-Captured", 0)) / 1000
+        except (aiohttp.ClientError, TimeoutError):
+            return 0.0
+
     async def _ask(self, method: str, path: str, **more: Any) -> dict[str, Any]:
         try:
             async with self._session.request(method, path, **more) as response:

@@ -1,6 +1,7 @@
 """One machine that runs it all: what is started, in which order, and what a person is told."""
 
 import asyncio
+import math
 import os
 import shlex
 import sys
@@ -13,14 +14,14 @@ from rich.console import Console
 from app.broker import Broker, prepare_jars
 from app.broker.ports import check_port
 from app.cli.broker import own_port, preparation
-from app.cli.children import Child
+from app.cli.children import Child, end_leftovers
 from app.cli.client import Client, ClientError
 from app.cli.people import enrol
 from app.errors import OnlookerError
 from app.models.catalogue import load_catalogue
 from app.models.fetch import pull_all
 from app.models.report import console_report
-from app.settings import Settings
+from app.settings import SOURCE_VARIABLE, Settings, private_folder
 from app.sources.demo import DEMO_PEOPLE, demo_photo
 from app.sources.network import mask
 
@@ -49,7 +50,8 @@ class Machine:
         self._settings = settings
         self._plan = plan
         self._console = console
-        self._started = time.monotonic()
+        self._began = time.time()
+        self._logs = settings.data_dir / "logs"
         self._broker: Broker | None = None
         if "broker" not in settings.model_fields_set:
             folder = settings.data_dir
@@ -68,6 +70,7 @@ class Machine:
             OnlookerError: something cannot be had.
         """
         settings = self._settings
+        private_folder(settings)
         if self._broker:
             with preparation(self._console) as report:
                 prepare_jars(settings.data_dir / "jars", report)
@@ -100,11 +103,10 @@ class Machine:
         return [*self._workers, *([self._source] if self._source else [])]
 
     async def _start(self) -> None:
-        for child in self._children:
-            if left := await child.clear():
-                self.say(f"ended what was left over: {left}")
+        for left in await asyncio.to_thread(end_leftovers, self._logs):
+            self.say(f"ended what was left over: {left}")
         for number in range(self._plan.workers):
-            check_port(self._settings.web_port + number)
+            check_port(self._settings.web_port + number, self._settings.web_host)
         if self._broker:
             self.say(f"starting Apache Kafka at {self._broker.url}")
         # The workers wait for Kafka: they import and load while it starts.
@@ -121,21 +123,32 @@ class Machine:
 
     async def _welcome(self) -> None:
         """Say where everything is, once it is there."""
-        settings, stream = self._settings, self._plan.stream
-        async with Client(settings) as client:
-            await self._until(client, "/readyz", "a worker is not ready")
+        async with Client(self._settings) as client:
+            await self._until_ready(client)
             if self._plan.source == "demo":
                 await self._enrol_first(client)
+            self._tell_addresses()
             if self._source:
-                await self._until(client, f"/streams/{stream}.jpg", "no frame of the stream arrives")
-                seconds = time.monotonic() - self._started
-                self.say(f"first annotated frame after {seconds:.1f} s")
+                await self._tell_first_frame(client)
+
+    def _tell_addresses(self) -> None:
+        settings, stream = self._settings, self._plan.stream
         self.say(f"\nthe page:  {settings.address}/")
         if self._source:
             self.say(f"the stream as MJPEG:  {settings.address}/streams/{stream}.mjpeg")
         if self._plan.source == "demo":
             self.say(f"enrol a second person:  {self._second_enrolment()}")
         self.say("Ctrl-C stops everything\n")
+
+    async def _tell_first_frame(self, client: Client) -> None:
+        """Say when the first frame of this run can be seen; a camera may take its time."""
+        path, patience = f"/streams/{self._plan.stream}.jpg", time.monotonic() + _PATIENCE
+        while await client.captured(path) < self._began:
+            if time.monotonic() > patience:
+                self.say(f"no frame of {self._plan.stream} has come yet (log: {self._logs})")
+                patience = math.inf
+            await asyncio.sleep(_POLL)
+        self.say(f"first annotated frame after {time.time() - self._began:.1f} s")
 
     async def _enrol_first(self, client: Client) -> None:
         """Enrol the first person of the demonstration, once: who removes them wants them gone."""
@@ -157,13 +170,11 @@ class Machine:
         program = os.path.relpath(Path(sys.executable).parent / "onlooker")
         return shlex.join([program, "people", "add", name, os.path.relpath(demo_photo(name, self._settings))])
 
-    async def _until(self, client: Client, path: str, failure: str) -> None:
+    async def _until_ready(self, client: Client) -> None:
         deadline = time.monotonic() + _PATIENCE
-        while not await client.answers(path):
+        while not await client.answers("/readyz"):
             if time.monotonic() > deadline:
-                raise OnlookerError(
-                    f"{failure} after {_PATIENCE:.0f} s (logs: {self._settings.data_dir / 'logs'})"
-                )
+                raise OnlookerError(f"no worker is ready after {_PATIENCE:.0f} s (logs: {self._logs})")
             await asyncio.sleep(_POLL)
 
     async def _keep(self, child: Child) -> None:
@@ -185,26 +196,22 @@ class Machine:
             await self._broker.stop()
 
     def _worker(self, port: int) -> Child:
-        command = [
-            sys.executable,
-            "-m",
-            "faust",
-            "-A",
-            "app",
-            "worker",
-            "-l",
-            "info",
-            "--web-port",
-            str(port),
-        ]
-        return Child(f"worker-{port}", command, self._settings.data_dir / "logs", self._environment())
+        command = ["-m", "faust", "-A", "app", "worker", "-l", "info", "--web-port", str(port)]
+        return self._child(f"worker-{port}", command)
 
     def _source_child(self) -> Child:
         plan = self._plan
-        command = [sys.executable, "-m", "app.cli", "source", str(plan.source), "--stream", plan.stream]
-        folder = self._settings.data_dir / "logs"
-        more = ["--loop"] if plan.loop else []
-        return Child(f"source-{plan.stream}", [*command, *more], folder, self._environment(), finite=True)
+        command = ["-m", "app.cli", "source", "--stream", plan.stream, *(["--loop"] if plan.loop else [])]
+        return self._child(f"source-{plan.stream}", command, finite=True)
 
-    def _environment(self) -> dict[str, str]:
-        return {"ONLOOKER_BROKER": self._broker.url if self._broker else self._settings.broker}
+    def _child(self, name: str, command: list[str], finite: bool = False) -> Child:
+        environment = {
+            "ONLOOKER_BROKER": self._broker.url if self._broker else self._settings.broker,
+            # They are started before Kafka, which takes its time on a slow machine's first start.
+            "ONLOOKER_BROKER_WAIT": str(_PATIENCE),
+        }
+        if self._plan.source:
+            # Not on the command line, which everybody on the machine can see: it may hold a password.
+            environment[SOURCE_VARIABLE] = self._plan.source
+        # Without the current folder on the path: it may have an `app` of its own.
+        return Child(name, [sys.executable, "-P", *command], self._logs, environment, finite)

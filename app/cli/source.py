@@ -16,7 +16,7 @@ from rich.logging import RichHandler
 from rich.text import Text
 
 from app.messages import stream_name
-from app.settings import Settings, load_settings
+from app.settings import SOURCE_VARIABLE, Settings, load_settings
 from app.sources import JpegOptions, Source, SourceOptions, Summary, open_source, run_source
 
 __all__ = ["source"]
@@ -60,7 +60,7 @@ class _Size(click.ParamType):
 
 
 @click.command()
-@click.argument("src", metavar="SRC")
+@click.argument("src", metavar="SRC", envvar=SOURCE_VARIABLE)
 @click.option("--stream", required=True, metavar="NAME", help="The stream to write to.")
 @click.option(
     "--fps",
@@ -82,11 +82,14 @@ def source(
     """Write a source to a stream, until its end or Ctrl-C.
 
     SRC is a video file, a folder of images, a webcam's number (0), an rtsp://, rtsps://, http:// or
-    https:// address, or demo.
+    https:// address, or demo. An address with a password is better given as ONLOOKER_SOURCE: the command
+    line can be seen by everybody on the machine.
     """
     settings = load_settings()
     stream_name(stream)
     opened = open_source(src, SourceOptions(fps=fps, loop=loop), settings)
+    if loop and opened.live:
+        raise click.UsageError("--loop is for files and folders: a live source has no end")
     summary = asyncio.run(_run(settings, opened, stream, JpegOptions(quality, size)))
     click.echo(summary.line())
 

@@ -1,16 +1,18 @@
 """`onlooker up`: broker, topics, workers and a stream, on this machine."""
 
 import asyncio
-import signal
 
 import click
 from rich.console import Console
 
 from app.cli.machine import Machine, Plan
+from app.cli.until_stopped import until_stopped
 from app.messages import stream_name
 from app.settings import load_settings
 
 __all__ = ["up"]
+
+_LAST_PORT = 65535
 
 
 @click.command()
@@ -32,21 +34,12 @@ def up(source: str, stream: str | None, no_source: bool, loop: bool, workers: in
 
     With ONLOOKER_BROKER set, that Kafka is used and none is started.
     """
+    settings = load_settings()
+    if settings.web_port + workers - 1 > _LAST_PORT:
+        raise click.UsageError(f"{workers} workers need ports up to {settings.web_port + workers - 1}")
     name = stream_name(stream or ("demo" if source == "demo" else "camera"))
     plan = Plan(None if no_source else source, name, loop, workers)
-    machine = Machine(
-        load_settings(), plan, Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
-    )
+    machine = Machine(settings, plan, Console(markup=False, emoji=False, highlight=False, soft_wrap=True))
     machine.prepare()
-    asyncio.run(_until_stopped(machine))
-
-
-async def _until_stopped(machine: Machine) -> None:
-    """Run the machine; Ctrl-C and SIGTERM are how it is meant to end."""
-    running = asyncio.create_task(machine.run())
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
-    try:
-        await running
-    except asyncio.CancelledError:
-        machine.say("stopped")
+    asyncio.run(until_stopped(machine.run()))
+    machine.say("stopped")

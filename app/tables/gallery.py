@@ -1,8 +1,8 @@
 """The gallery: the enrolled people in memory, searched exactly."""
 
 import asyncio
-from collections import deque
-from collections.abc import Iterable, Mapping
+from collections import Counter, deque
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -88,11 +88,17 @@ class Gallery:
         if self._people.pop(person, None) is not None:
             await self._announce()
 
-    async def wait_for(self, person: str, revision: str | None) -> None:
-        """Wait until `person` has been at `revision` (None: until they are gone)."""
+    async def wait_for(self, person: str, revision: str | None, known: bool = False) -> None:
+        """Wait until `person` has been at `revision` (None: until they are gone).
+
+        Arguments:
+            known: they are enrolled already; somebody may remove them before the revision arrives.
+        """
 
         def arrived() -> bool:
-            return person not in self._people if revision is None else revision in self._revisions
+            if revision in self._revisions:
+                return True
+            return (known or revision is None) and person not in self._people
 
         async with self._changed:
             await self._changed.wait_for(arrived)
@@ -104,7 +110,7 @@ class Gallery:
             embeddings: (N, D), unit length.
         """
         index = self._searchable()
-        if not index.owners.size:
+        if not index.owners.size or embeddings.shape[1] != index.templates.shape[1]:
             return [_NOBODY] * len(embeddings)
         similarities = np.asarray(embeddings, np.float32) @ index.templates.T
         best = np.maximum.reduceat(similarities, index.starts, axis=1)
@@ -142,15 +148,20 @@ class Gallery:
 
 
 class _Index:
-    """The templates as one matrix, each person's side by side."""
+    """The templates as one matrix, each person's side by side; those of an odd length are left out."""
 
-    def __init__(self, people: Iterable[Person], embedder: str) -> None:
+    def __init__(self, people: Collection[Person], embedder: str) -> None:
+        dimension = _dimension(people, embedder)
         rows: list[NDArray[np.float32]] = []
         starts: list[int] = []
         owners: list[int] = []
         self.people: list[Person] = []
         for person in people:
-            usable = [template.embedding for template in person.templates if template.embedder == embedder]
+            usable = [
+                template.embedding
+                for template in person.templates
+                if template.embedder == embedder and len(template.embedding) == dimension
+            ]
             if usable:
                 starts.append(len(rows))
                 owners.extend([len(self.people)] * len(usable))
@@ -159,3 +170,14 @@ class _Index:
         self.templates: NDArray[np.float32] = np.stack(rows) if rows else np.empty((0, 0), np.float32)
         self.starts = np.array(starts, np.intp)
         self.owners = np.array(owners, np.intp)
+
+
+def _dimension(people: Iterable[Person], embedder: str) -> int:
+    """Return the length that most templates of an embedder have."""
+    lengths = Counter(
+        len(template.embedding)
+        for person in people
+        for template in person.templates
+        if template.embedder == embedder
+    )
+    return max(lengths, key=lengths.__getitem__, default=0)

@@ -1,6 +1,7 @@
 """The history of sightings: a local SQLite index that follows the topic on every worker."""
 
 import asyncio
+import logging
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,13 +16,17 @@ from app.messages import MessageError, Sighting, decode, encode
 __all__ = ["Entry", "History", "Query"]
 
 T = TypeVar("T")
-Place = tuple[int, int]
+
+_log = logging.getLogger(__name__)
 
 #: Stands for somebody unknown in a query, where None stands for anybody.
 UNKNOWN = "unknown"
 
 #: Raised whenever the tables below change: an index of another version is built again from the log.
 _VERSION = 1
+
+#: Bytes up to which an index is checked whole when it is opened; a larger one would take seconds.
+_CHECKED = 256 * 2**20
 
 #: Ended sightings that a worker is told of when it takes a partition over.
 _RECENT = 64
@@ -128,9 +133,12 @@ class History:
         found += reversed(await self._run(partial(self._select, latest, [log_partition])))
         return [entry.sighting for entry in found]
 
-    async def since(self, positions: Mapping[int, int]) -> list[Entry]:
-        """Return each sighting, as it is now, that changed at or after these offsets, in the log's order."""
-        return await self._run(partial(self._since, positions))
+    async def since(self, positions: Mapping[int, int], limit: int = 500) -> list[Entry]:
+        """Return the first sightings, as they are now, that changed at or after these offsets.
+
+        In the log's order, partition by partition; ask again from where they end until there are none.
+        """
+        return await self._run(partial(self._since, dict(positions), limit))
 
     async def positions(self) -> Mapping[int, int]:
         """Return up to where the log has been taken in, next offset by partition."""
@@ -149,7 +157,11 @@ class History:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._connect(path, log)
-        except sqlite3.DatabaseError:
+        except sqlite3.OperationalError:
+            # Somebody else has it, or the disk is full: it is no worse for that.
+            raise
+        except sqlite3.DatabaseError as error:
+            _log.warning("the index of sightings is built again: %s", error)
             self._discard(path)
             self._connect(path, log)
         return self._positions()
@@ -158,8 +170,11 @@ class History:
         self._database = database = sqlite3.connect(path, check_same_thread=False)
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
+        if path.stat().st_size <= _CHECKED:
+            _check(database)
         (version,) = database.execute("PRAGMA user_version").fetchone()
-        if version == 0:
+        (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if not tables:
             self._create(database, log)
         elif version != _VERSION or database.execute("SELECT log FROM origin").fetchone() != (log,):
             self._discard(path)
@@ -202,12 +217,11 @@ class History:
         order = f"WHERE {where} ORDER BY last DESC, first DESC LIMIT ?"
         return [entry.sighting for entry in self._select(order, [*wanted.values(), query.limit])]
 
-    def _since(self, positions: Mapping[int, int]) -> list[Entry]:
+    def _since(self, positions: Mapping[int, int], limit: int) -> list[Entry]:
         found: list[Entry] = []
-        for partition, position in positions.items():
-            found += self._select(
-                "WHERE partition = ? AND offset >= ? ORDER BY offset", [partition, position]
-            )
+        condition = "WHERE partition = ? AND offset >= ? ORDER BY offset LIMIT ?"
+        for partition, position in sorted(positions.items()):
+            found += self._select(condition, [partition, position, limit - len(found)])
         return found
 
     def _select(self, rest: str, values: Sequence[Any]) -> list[Entry]:
@@ -217,6 +231,12 @@ class History:
 
     def _positions(self) -> Mapping[int, int]:
         return dict(self._db.execute("SELECT partition, next FROM positions"))
+
+
+def _check(database: sqlite3.Connection) -> None:
+    (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        raise sqlite3.DatabaseError("it is damaged")
 
 
 def _row(entry: Entry) -> tuple[Any, ...]:

@@ -47,8 +47,12 @@ class Identities:
         if enrolment.action == "remove":
             self.table.pop(key, None)
             await self.gallery.remove(enrolment.person)
+            return
+        stored = self._stored(key)
+        if stored is None and enrolment.known:
+            _log.warning("photographs of somebody who was removed in the meantime are not taken")
         else:
-            person = _enrolled(self._stored(key), enrolment)
+            person = _enrolled(stored, enrolment)
             self.table[key] = encode(person)
             await self.gallery.put(person)
 

@@ -15,14 +15,22 @@ _SILENT_AFTER = 5_000
 
 
 class Streams:
-    """The latest status of every stream."""
+    """The latest status of every stream.
 
-    def __init__(self) -> None:
+    Arguments:
+        keep: milliseconds after which a stream that nothing comes from is forgotten.
+    """
+
+    def __init__(self, keep: int) -> None:
+        self._keep = keep
         self._statuses: dict[str, StreamStatus] = {}
 
     @property
     def statuses(self) -> Mapping[str, StreamStatus]:
         """The statuses by stream; not to be changed."""
+        oldest = time.time() * 1000 - self._keep
+        for name in [name for name, status in self._statuses.items() if status.updated < oldest]:
+            del self._statuses[name]
         return MappingProxyType(self._statuses)
 
     async def add(self, records: Sequence[ConsumerRecord]) -> None:
@@ -37,4 +45,4 @@ class Streams:
 
 def is_live(status: StreamStatus) -> bool:
     """Tell whether frames of the stream were recognised a moment ago."""
-    return time.time() * 1000 - status.updated < _SILENT_AFTER
+    return status.faces_offset is not None and time.time() * 1000 - status.updated < _SILENT_AFTER

@@ -70,9 +70,6 @@ class Stays:
         self._stays: dict[str | None, _Stay] = {}
         self._ended: deque[Sighting] = deque(maxlen=_REMEMBERED)
 
-    def __bool__(self) -> bool:
-        return bool(self._stays)
-
     def restore(self, sightings: Iterable[Sighting]) -> None:
         """Go on with sightings that another worker left open, and remember those that it closed."""
         for sighting in sightings:
@@ -83,7 +80,7 @@ class Stays:
 
     def observe(self, moment: Moment, faces: Sequence[Seen]) -> list[Sighting]:
         """Take in a frame; return the sightings that have changed enough to be told."""
-        told = self.expire(moment.captured)
+        told = self._end([person for person, stay in self._stays.items() if self._is_over(stay, moment)])
         for person, face in self._by_person(faces).items():
             stay = self._stays.get(person)
             if stay is None:
@@ -98,18 +95,20 @@ class Stays:
                 told.append(stay.sighting)
         return told
 
-    def expire(self, now: int) -> list[Sighting]:
-        """Close the stays of those who have been gone for longer than the gap before `now`."""
-        return self._end([person for person, stay in self._stays.items() if self._is_over(stay, now)])
-
     def close(self) -> list[Sighting]:
         """Close every stay, for no frames come; those go on that frames from before the gap still reach."""
-        return [_close(stay) for stay in self._stays.values() if stay.told is not None and not stay.closed]
+        going = [stay for stay in self._stays.values() if not stay.closed]
+        for stay in going:
+            stay.closed = True
+        return [_close(stay) for stay in going if stay.told is not None]
 
-    def _is_over(self, stay: _Stay, now: int) -> bool:
-        since = now - stay.sighting.last
-        # Time that goes back is a replay, or a recording played again: neither opens a closed stay.
-        return since > self._gap or (stay.closed and since <= 0)
+    def _is_over(self, stay: _Stay, moment: Moment) -> bool:
+        """Tell whether a person has been gone for longer than the gap when a frame comes."""
+        since = moment.captured - stay.sighting.last
+        # Time that goes back is a replay, or a recording played again: neither opens a closed stay. A later
+        # frame from long before is no replay: what came before it was stamped with a time to come.
+        earlier = moment.offset > stay.sighting.offset and since < -self._gap
+        return since > self._gap or earlier or (stay.closed and since <= 0)
 
     def _end(self, people: Iterable[str | None]) -> list[Sighting]:
         stays = [self._stays.pop(person) for person in people]
@@ -149,7 +148,7 @@ def _rank(face: Seen) -> float:
 
 
 def _close(stay: _Stay) -> Sighting:
-    stay.closed, stay.told = True, stay.sighting.last
+    stay.told = stay.sighting.last
     return msgspec.structs.replace(stay.sighting, open=False)
 
 

@@ -1,5 +1,6 @@
 """Who may ask: a token, or this machine alone."""
 
+import hashlib
 import hmac
 from urllib.parse import urlsplit
 
@@ -12,6 +13,8 @@ from app.web.login import login_form
 __all__ = ["Access"]
 
 _COOKIE = "onlooker_token"
+#: The cookie is made from the token for this purpose alone: who finds it does not have the token.
+_PURPOSE = b"onlooker: cookie of a browser that has logged in"
 _MONTH = 30 * 24 * 3600
 _SAFE = {"GET", "HEAD", "OPTIONS"}
 
@@ -38,6 +41,7 @@ class Access:
 
     def __init__(self, settings: Settings) -> None:
         self._token = settings.token
+        self._cookie = hmac.new((settings.token or "").encode(), _PURPOSE, hashlib.sha256).hexdigest()
 
     @web.middleware
     async def check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -58,11 +62,11 @@ class Access:
         response = web.Response(status=303, headers={"Location": "/"})
         response.set_cookie(
             _COOKIE,
-            self._token or "",
+            self._cookie,
             httponly=True,
             samesite="Strict",
             max_age=_MONTH,
-            secure=request.secure,
+            secure=request.secure or request.headers.get("X-Forwarded-Proto", "").lower() == "https",
         )
         return response
 
@@ -77,11 +81,12 @@ class Access:
 
     def _known(self, request: web.Request) -> bool:
         scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
-        given = bearer.strip() if scheme.lower() == "bearer" else request.cookies.get(_COOKIE, "")
-        return self._matches(given)
+        if scheme.lower() == "bearer":
+            return self._matches(bearer.strip())
+        return _same(request.cookies.get(_COOKIE, ""), self._cookie)
 
     def _matches(self, given: str) -> bool:
-        return hmac.compare_digest(given.encode("utf-8", "replace"), (self._token or "").encode())
+        return _same(given, self._token or "")
 
     async def _refuse(self, request: web.Request) -> web.StreamResponse:
         tries = request.method == "POST" and request.path == "/login"
@@ -90,6 +95,10 @@ class Access:
         if "text/html" in request.headers.get("Accept", ""):
             return login_form(refused=tries)
         raise api_error(401, "token-needed", "give the token: Authorization: Bearer TOKEN")
+
+
+def _same(given: str, expected: str) -> bool:
+    return hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode())
 
 
 async def _given(request: web.Request) -> str:

@@ -5,7 +5,7 @@ from weakref import WeakSet
 
 from aiohttp import web
 
-__all__ = ["end_all", "endless", "prepare"]
+__all__ = ["endless", "prepare"]
 
 _TASKS = web.AppKey("endless", WeakSet[asyncio.Task[None]])
 
@@ -13,7 +13,7 @@ _TASKS = web.AppKey("endless", WeakSet[asyncio.Task[None]])
 def prepare(server: web.Application) -> None:
     """Make a server end its endless answers when it stops; it would wait a minute for them."""
     server[_TASKS] = WeakSet()
-    server.on_shutdown.append(end_all)
+    server.on_shutdown.append(_end_all)
 
 
 def endless(request: web.Request) -> None:
@@ -22,7 +22,7 @@ def endless(request: web.Request) -> None:
         request.app[_TASKS].add(request.task)
 
 
-async def end_all(server: web.Application) -> None:
+async def _end_all(server: web.Application) -> None:
     """End the endless answers."""
     tasks = server[_TASKS]
     for task in list(tasks):

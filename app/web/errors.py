@@ -29,8 +29,6 @@ _REASONS = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}
 def api_error(status: int, reason: str, detail: str, **more: Any) -> web.HTTPException:
     """Return an error to raise, with a JSON body."""
     body = {"reason": reason, "detail": detail, **more}
-    if status == web.HTTPRequestEntityTooLarge.status_code:
-        return web.HTTPRequestEntityTooLarge(0, text=json.dumps(body), content_type="application/json")
     return _STATUSES[status](text=json.dumps(body), content_type="application/json")
 
 

@@ -56,10 +56,13 @@ class PeopleViews:
             told = [reading.told() for reading in readings]
             raise api_error(422, "photos-refused", detail, photos=told)
         taken = [reading for reading in readings if isinstance(reading, Enrolled)]
-        await self._carry_out("add", person, name, [reading.template for reading in taken])
+        templates = [reading.template for reading in taken]
+        await self._carry_out("add", person, name, templates, known=form.person is not None)
+        enrolled = self._gallery.people.get(person)
+        if enrolled is None:
+            raise _no_such_person(person)
         told = [reading.told() for reading in taken]
-        known = self._gallery.people[person]
-        return web.json_response({"id": person, "name": known.name, "photos": told}, status=201)
+        return web.json_response({"id": person, "name": enrolled.name, "photos": told}, status=201)
 
     async def everybody(self, request: web.Request) -> web.Response:
         """List everybody by name."""
@@ -89,11 +92,17 @@ class PeopleViews:
             if form.name is None:
                 raise api_error(400, "no-name", "give the person's name in the field 'name'")
             return secrets.token_hex(8), form.name
-        if form.person not in self._gallery.people:
+        enrolled = self._gallery.people.get(form.person)
+        if enrolled is None:
             raise _no_such_person(form.person)
+        if len(enrolled.templates) + len(form.photos) > self._settings.max_templates:
+            detail = f"a person has at most {self._settings.max_templates} photographs"
+            raise api_error(400, "too-many-photos", detail)
         return form.person, form.name
 
-    async def _carry_out(self, action: Any, person: str, name: str | None, templates: list[Template]) -> None:
+    async def _carry_out(
+        self, action: Any, person: str, name: str | None, templates: list[Template], known: bool = False
+    ) -> None:
         """Send an enrolment and wait until this worker's table shows it."""
         enrolment = Enrolment(
             id=secrets.token_hex(8),
@@ -102,13 +111,14 @@ class PeopleViews:
             name=name,
             at=int(time.time() * 1000),
             templates=templates,
+            known=known,
         )
         revision = enrolment.id if action == "add" else None
         try:
             # Both may take for ever: the one while the broker is away, the other while nobody has the table.
             async with asyncio.timeout(_CONFIRM_WITHIN):
                 await self._send(enrolment)
-                await self._gallery.wait_for(person, revision)
+                await self._gallery.wait_for(person, revision, known)
         except TimeoutError:
             detail = "the table does not show the enrolment yet; look again soon"
             raise api_error(503, "enrolment-not-confirmed", detail, id=person) from None

@@ -82,7 +82,8 @@ class SightingViews:
             # A partition that the reader has not heard of is read from its start.
             # Nor is one that has been made anew waited for until it is as long as the old one was.
             positions = {place: min(since.get(place, 0), end) for place, end in positions.items()}
-            await self._write(response, await self._history.since(positions), positions)
+            while page := await self._history.since(positions):
+                await self._write(response, page, positions)
         await response.write(f"id: {write_positions(positions)}\nretry: 1000\n: hello\n\n".encode())
         while not news.full():
             try:

@@ -12,7 +12,7 @@ from app.tables.gallery import Gallery
 from app.tables.streams import Streams, is_live
 from app.web.endless import endless
 from app.web.errors import api_error
-from app.web.live.hub import Hub, Viewer
+from app.web.live.hub import Hub, StreamEndedError, Viewer
 from app.web.live.view import View
 
 __all__ = ["StreamViews"]
@@ -22,6 +22,10 @@ _BOUNDARY = "frame"
 _PATIENCE = 5.0
 #: Seconds after which a picture is sent again, so that a viewer that went away is noticed.
 _PROOF_OF_LIFE = 10.0
+#: Sent where there is no picture yet: browsers and FFmpeg pass over empty lines before a boundary.
+_NOTHING = b"\r\n"
+#: Seconds that a viewer may take to accept one picture.
+_SLOWEST = 30.0
 
 
 class StreamViews:
@@ -50,9 +54,10 @@ class StreamViews:
         async with self._hub.watch(self._known(request)) as viewer:
             try:
                 view = await asyncio.wait_for(viewer.next(), _PATIENCE)
-            except TimeoutError:
+            except (TimeoutError, StreamEndedError):
                 raise api_error(404, "no-frame-yet", "no frame of this stream can be shown yet") from None
-        return web.Response(body=view.jpeg, content_type="image/jpeg")
+        headers = {"X-Captured": str(view.captured)}
+        return web.Response(body=view.jpeg, content_type="image/jpeg", headers=headers)
 
     async def mjpeg(self, request: web.Request) -> web.StreamResponse:
         """Send annotated frames, all of them or those with one person, until the viewer goes away."""
@@ -83,8 +88,13 @@ async def _send(
     while request.transport is not None and not request.transport.is_closing():
         with suppress(TimeoutError):
             last = await asyncio.wait_for(_next_with(viewer, person), _PROOF_OF_LIFE)
-        if last is not None:
-            await response.write(_part(last))
+        try:
+            async with asyncio.timeout(_SLOWEST):
+                await response.write(_NOTHING if last is None else _part(last))
+        except TimeoutError:
+            # To end the answer in good order would mean to wait for the same viewer again.
+            if request.transport is not None:
+                request.transport.abort()
 
 
 async def _next_with(viewer: Viewer, person: str | None) -> View:

@@ -63,5 +63,5 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     code, _, errors = faust(tmp_path / "file", "-A", "app", "worker")
     assert code == 2
-    assert errors.startswith("onlooker: cannot write to ")
+    assert errors.startswith("onlooker: ONLOOKER_DATA_DIR: ")
     assert errors.count("\n") == 1

@@ -11,7 +11,7 @@ from app.settings import ROOT
 
 #: From the bottom up; a part may import from its own layer and from those below.
 LAYERS = [
-    {"errors", "settings", "messages", "topics", "metrics", "processes"},
+    {"errors", "logs", "settings", "messages", "topics", "metrics", "processes"},
     {"models", "tracking"},
     {"tables", "sources", "broker"},
     {"agents"},

@@ -78,12 +78,14 @@ messages = st.one_of(
         templates=st.lists(templates, max_size=3),
     ),
     st.builds(
-        Enrolment, v=st.just(1), id=texts, action=st.sampled_from(["add", "remove"]), person=texts,
+        Enrolment, known=st.booleans(), v=st.just(1), id=texts,
+        action=st.sampled_from(["add", "remove"]), person=texts,
         name=st.none() | texts, at=counts, templates=st.lists(templates, max_size=3),
     ),
     st.builds(
-        StreamStatus, v=st.just(1), stream=names, partition=counts, frame_offset=counts,
-        faces_offset=counts, worker=texts, updated=counts, captured=counts, fps=measures, age=measures,
+        StreamStatus, v=st.just(1), stream=names, partition=counts, frame_offset=st.none() | counts,
+        faces_offset=st.none() | counts, worker=texts, updated=counts, captured=counts, fps=measures,
+        age=measures,
         width=pixels, height=pixels, live=st.booleans(), faces=counts, frames=counts,
         skipped=st.dictionaries(texts, counts, max_size=3),
     ),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import OnlookerError
-from app.settings import Settings, SettingsError, is_loopback, load_settings
+from app.settings import Settings, SettingsError, is_loopback, load_settings, private_folder
 
 
 @pytest.fixture(autouse=True)
@@ -126,3 +126,34 @@ def test_loopback(host: str) -> None:
 @pytest.mark.parametrize("host", ["", "0.0.0.0", "::", "192.168.0.1", "localhost.evil.org", "127.0.0.1.evil"])
 def test_not_loopback(host: str) -> None:
     assert not is_loopback(host)
+
+
+def test_a_misspelt_variable_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONLOOKER_TRESHOLD", "0.6")
+    load_settings.cache_clear()
+    with pytest.raises(
+        SettingsError, match=r"ONLOOKER_TRESHOLD is no setting: did you mean ONLOOKER_THRESHOLD\?"
+    ):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:6066"),
+        ("0.0.0.0", "http://127.0.0.1:6066"),
+        ("192.0.2.5", "http://192.0.2.5:6066"),
+        ("::1", "http://[::1]:6066"),
+        ("camera-host", "http://camera-host:6066"),
+    ],
+)
+def test_the_address_is_where_the_server_listens(host: str, address: str) -> None:
+    assert Settings(web_host=host).address == address
+
+
+def test_the_data_folder_is_private(tmp_path: Path) -> None:
+    folder = private_folder(Settings(data_dir=tmp_path / "a" / "var"))
+    assert folder.stat().st_mode & 0o777 == 0o700
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError, match="ONLOOKER_DATA_DIR"):
+        private_folder(Settings(data_dir=tmp_path / "file" / "var"))

@@ -19,13 +19,17 @@ from app.web.live.reader import Reader, Recognised
 from app.web.live.render import render
 from app.web.live.view import Box, NamedFace, View
 
-__all__ = ["Hub", "Viewer"]
+__all__ = ["Hub", "StreamEndedError", "Viewer"]
 
 _log = logging.getLogger(__name__)
 
 #: Seconds for which a stream is still read when its last viewer has gone: pages reload.
 _LINGER = 2.0
 _RETRY = 1.0
+
+
+class StreamEndedError(ConnectionError):
+    """A stream is not shown any more: its viewers have to come again."""
 
 
 class Viewer:
@@ -36,12 +40,17 @@ class Viewer:
         self._seen: View | None = None
 
     async def next(self) -> View:
-        """Wait for a view that this viewer has not had."""
-        async with self._channel.changed:
-            await self._channel.changed.wait_for(lambda: self._channel.view is not self._seen)
-        self._seen = self._channel.view
-        if self._seen is None:
-            raise RuntimeError("a stream's view never goes away")
+        """Wait for a view that this viewer has not had.
+
+        Raises:
+            StreamEndedError: there will be none.
+        """
+        channel = self._channel
+        async with channel.changed:
+            await channel.changed.wait_for(lambda: channel.ended or channel.view is not self._seen)
+        if channel.ended or channel.view is None:
+            raise StreamEndedError("the stream is not shown any more")
+        self._seen = channel.view
         return self._seen
 
 
@@ -50,6 +59,7 @@ class _Channel:
 
     def __init__(self) -> None:
         self.view: View | None = None
+        self.ended = False
         self.viewers = 0
         self.idle_since = time.monotonic()
         self.changed = asyncio.Condition()
@@ -57,6 +67,11 @@ class _Channel:
 
     async def show(self, view: View) -> None:
         self.view = view
+        async with self.changed:
+            self.changed.notify_all()
+
+    async def end(self) -> None:
+        self.ended = True
         async with self.changed:
             self.changed.notify_all()
 
@@ -102,10 +117,11 @@ class Hub:
 
     async def _run(self, stream: str, channel: _Channel) -> None:
         try:
-            while _wanted(channel):
+            while _wanted(channel) and stream in self._streams.statuses:
                 await self._read(stream, channel)
         finally:
             del self._channels[stream]
+            await channel.end()
 
     async def _read(self, stream: str, channel: _Channel) -> None:
         """Show a stream until nobody watches or the broker goes away."""
@@ -119,7 +135,7 @@ class Hub:
             _log.warning("the stream %s cannot be shown: %r; trying again", stream, error)
             await asyncio.sleep(_RETRY)
         finally:
-            await reader.stop()
+            await _stop(reader, stream)
 
     async def _show_newest(self, reader: Reader, channel: _Channel) -> None:
         start = time.monotonic()
@@ -154,6 +170,13 @@ def _named(box: Box, score: float, match: Match | None) -> NamedFace:
     if match is None or match.person is None:
         return NamedFace(box, score, None, None, None)
     return NamedFace(box, score, match.person, match.name, match.similarity)
+
+
+async def _stop(reader: Reader, stream: str) -> None:
+    try:
+        await reader.stop()
+    except Exception as error:
+        _log.warning("a reader of the stream %s did not stop well: %r", stream, error)
 
 
 def _wanted(channel: _Channel) -> bool:

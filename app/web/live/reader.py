@@ -48,12 +48,15 @@ class Reader:
         await self._frames.start()
         self._faces.assign([self._faces_place])
         self._frames.assign([self._frames_place])
-        self._faces.seek(self._faces_place, self._start)
+        if self._start is not None:
+            self._faces.seek(self._faces_place, self._start)
 
     async def stop(self) -> None:
         """Disconnect."""
-        await self._faces.stop()
-        await self._frames.stop()
+        try:
+            await self._faces.stop()
+        finally:
+            await self._frames.stop()
 
     async def newest(self) -> Recognised | None:
         """Wait a moment for news of the stream; None where there is none, or its frame is gone."""

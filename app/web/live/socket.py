@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import logging
+from collections.abc import Awaitable
 from contextlib import suppress
 
 import msgspec
@@ -13,6 +15,8 @@ from app.web.live.hub import Hub
 from app.web.live.view import View
 
 __all__ = ["LiveSocket"]
+
+_log = logging.getLogger(__name__)
 
 _MOST_STREAMS = 64
 _HEARTBEAT = 10.0
@@ -74,7 +78,7 @@ class _Session:
         self._newest: dict[str, View] = {}
         self._news = asyncio.Event()
         self._watching: dict[str, asyncio.Task[None]] = {}
-        self._sender = asyncio.create_task(self._send())
+        self._sender = asyncio.create_task(self._or_close(self._send()))
 
     def watch(self, streams: set[str]) -> None:
         """Watch these streams and no others."""
@@ -82,7 +86,7 @@ class _Session:
             self._watching.pop(name).cancel()
             self._newest.pop(name, None)
         for name in streams - set(self._watching):
-            self._watching[name] = asyncio.create_task(self._follow(name))
+            self._watching[name] = asyncio.create_task(self._or_close(self._follow(name)))
 
     async def complain(self, reason: str) -> None:
         """Tell the page that a wish cannot be granted."""
@@ -96,6 +100,16 @@ class _Session:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def _or_close(self, work: Awaitable[None]) -> None:
+        """Close the socket where work on it ends by itself: the page connects anew, and asks again."""
+        try:
+            await work
+        except ConnectionError as error:
+            _log.debug("a page is let go of: %s", error)
+        except Exception:
+            _log.exception("a page can be sent no more pictures")
+        await self._socket.close()
+
     async def _follow(self, stream: str) -> None:
         async with self._hub.watch(stream) as viewer:
             while True:
@@ -104,13 +118,12 @@ class _Session:
 
     async def _send(self) -> None:
         """Send the newest view of each stream in turn; a slow page gets fewer, never old ones."""
-        with suppress(ConnectionError):
-            while not self._socket.closed:
-                await self._news.wait()
-                self._news.clear()
-                for stream in list(self._newest):
-                    if (view := self._newest.pop(stream, None)) is not None:
-                        await self._socket.send_bytes(_packed(view))
+        while not self._socket.closed:
+            await self._news.wait()
+            self._news.clear()
+            for stream in list(self._newest):
+                if (view := self._newest.pop(stream, None)) is not None:
+                    await self._socket.send_bytes(_packed(view))
 
 
 def _packed(view: View) -> bytes:

@@ -2,7 +2,7 @@
 
 import { build } from "./dom.js";
 
-/** @typedef {{index: number, box: number[], size: number, score: number}} FoundFace */
+/** @typedef {{index: number, box: number[], size: [number, number], score: number}} FoundFace */
 
 let groups = 0;
 
@@ -25,7 +25,7 @@ function faceButton(group, { index, box, size }, place, [width, height], choose)
   const radio = build("input", { type: "radio", name: group, value: String(index), className: "visually-hidden" });
   radio.addEventListener("change", () => choose(index));
   const number = String(place + 1);
-  const text = build("span", { className: "visually-hidden", textContent: `Face ${number}, ${Math.round(size)} pixels` });
+  const text = build("span", { className: "visually-hidden", textContent: `Face ${number}, ${size.join(" × ")} pixels` });
   const label = build("label", { title: `Face ${number}` }, radio, build("b", { textContent: number, "aria-hidden": "true" }), text);
   const [left, top, right, bottom] = box;
   label.style.left = `${(100 * left) / width}%`;

@@ -59,9 +59,4 @@ export class Focus extends EventTarget {
   tick() {
     if (this.name) this.#view.tick();
   }
-
-  /** Longer side, in pixels of the screen, of the enlarged picture. */
-  get side() {
-    return byId("focus-canvas").clientWidth * devicePixelRatio;
-  }
 }

@@ -33,12 +33,11 @@ export class Live extends EventTarget {
   #wish = JSON.stringify({ watch: [] });
 
   /**
-   * Say which streams are wanted, and how large.
+   * Say which streams are wanted.
    * @param {string[]} streams
-   * @param {number} side longer side of the pictures, pixels
    */
-  watch(streams, side) {
-    const wish = JSON.stringify(streams.length ? { watch: [...streams].sort().slice(0, MOST), side } : { watch: [] });
+  watch(streams) {
+    const wish = JSON.stringify({ watch: [...streams].sort().slice(0, MOST) });
     if (wish === this.#wish) return;
     this.#wish = wish;
     if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(wish);

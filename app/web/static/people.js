@@ -5,7 +5,7 @@ import { arrange, build, byId, setText, toast } from "./dom.js";
 import { count } from "./format.js";
 
 /**
- * @typedef {{template: string, size: number, score: number, crop: string}} Photo
+ * @typedef {{template: string, size: [number, number], score: number, crop: string}} Photo
  * @typedef {{id: string, name: string, created: number, updated: number, photos: Photo[]}} Person
  */
 
@@ -57,7 +57,7 @@ export class People extends EventTarget {
   /** @param {Person} person */
   #build(person) {
     const faces = person.photos.map(({ crop, size }, place) =>
-      build("li", {}, build("img", { src: crop, alt: `${person.name}, photograph ${place + 1}`, title: `face of ${Math.round(size)} pixels`, width: 56, height: 56, loading: "lazy" })));
+      build("li", {}, build("img", { src: crop, alt: `${person.name}, photograph ${place + 1}`, title: `face of ${size.join(" × ")} pixels`, width: 56, height: 56, loading: "lazy" })));
     const add = build("button", { type: "button", textContent: "Add photographs", "aria-label": `Add photographs of ${person.name}` });
     add.addEventListener("click", () => this.dispatchEvent(new CustomEvent("add", { detail: person })));
     const remove = build("button", { type: "button", className: "quiet", textContent: "Delete", "aria-label": `Delete ${person.name}` });

@@ -5,7 +5,6 @@ import { arrange, byId, setText } from "./dom.js";
 import { count } from "./format.js";
 import { Tile } from "./tile.js";
 
-const SIDES = [320, 480, 640, 960, 1280];
 
 /** Joins the list of streams, the live pictures, the grid and the enlarged view. */
 export class Streams {
@@ -25,7 +24,6 @@ export class Streams {
     live.addEventListener("picture", (event) => this.#picture(/** @type {CustomEvent} */ (event).detail));
     focus.addEventListener("change", () => this.watch());
     document.addEventListener("visibilitychange", () => this.watch());
-    addEventListener("resize", () => this.watch());
     setInterval(() => this.tick(), 1000);
   }
 
@@ -45,13 +43,12 @@ export class Streams {
     this.watch();
   }
 
-  /** Tell the worker which pictures are needed now, and how large. */
+  /** Tell the worker which pictures are needed now. */
   watch() {
-    if (document.hidden) return this.live.watch([], 0);
-    if (this.focus.name) return this.live.watch([this.focus.name], atLeast(this.focus.side));
+    if (document.hidden) return this.live.watch([]);
+    if (this.focus.name) return this.live.watch([this.focus.name]);
     const tiles = [...this.#visible].filter((tile) => tile.element.isConnected);
-    const widest = Math.max(0, ...tiles.map((tile) => tile.parts.canvas.clientWidth));
-    return this.live.watch(tiles.flatMap((tile) => tile.stream?.name ?? []), atLeast(widest * devicePixelRatio));
+    return this.live.watch(tiles.flatMap((tile) => tile.stream?.name ?? []));
   }
 
   /** Let ages grow and names go where nothing arrives. */
@@ -95,11 +92,6 @@ export class Streams {
     this.#tiles.get(stream)?.picture(picture);
     this.focus.picture(picture);
   }
-}
-
-/** @param {number} pixels */
-function atLeast(pixels) {
-  return SIDES.find((side) => side >= pixels) ?? SIDES[SIDES.length - 1];
 }
 
 /** @param {import("./tile.js").Stream[]} list */

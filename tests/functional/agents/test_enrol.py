@@ -97,3 +97,35 @@ async def test_the_gallery_is_built_from_the_table(office: Office, caplog: pytes
         await office.identities.rebuild()
     assert set(office.gallery.people) == {"ada", "eve"}
     assert "1 templates were made by another embedder" in caplog.text
+
+
+async def test_what_nobody_foresaw_is_a_dead_letter(
+    office: Office, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    put = office.gallery.put
+
+    async def fragile(person: Person) -> None:
+        if person.id == "ada":
+            raise ZeroDivisionError("the gallery gave up")
+        await put(person)
+
+    monkeypatch.setattr(office.gallery, "put", fragile)
+    async with office.context as agent:
+        await agent.put(encode(make_enrolment("ada", axis(0))), key=b"ada", wait=False)
+        await office.send(agent, make_enrolment("bob", axis(1)))
+    (kept,) = office.stage.outbox.of(office.stage.topics.dead_letters)
+    letter = decode(DeadLetter, kept.value)
+    assert (letter.topic, letter.reason) == ("enrolments", "internal-error")
+    assert "the gallery gave up" in caplog.text
+
+
+async def test_photographs_that_come_late_do_not_bring_back_who_was_removed(office: Office) -> None:
+    async with office.context as agent:
+        await office.send(agent, make_enrolment("ada", axis(0)))
+        await office.send(agent, make_enrolment("ada", axis(1), id="more", known=True))
+        await office.send(agent, make_enrolment("ada", action="remove", name=None))
+        late = make_enrolment("ada", axis(2), id="late", known=True)
+        await agent.put(encode(late), key=b"ada", wait=False)
+        await office.send(agent, make_enrolment("bob", axis(3)))
+    assert office.stored("ada") is None
+    assert set(office.gallery.people) == {"bob"}

@@ -19,6 +19,7 @@ from app.models.pipeline import Recogniser
 from app.settings import Settings
 from app.tables.gallery import Gallery
 from app.tables.history import History
+from app.tracking.stays import Stays
 
 TRAIN = "face_recognition/examples/knn_examples/train"
 
@@ -245,3 +246,39 @@ async def test_a_stay_is_never_closed_before_what_was_told_of_it(desk: Desk, mon
         await tidying
         told = await desk.sightings(2)
     assert [sighting.open for sighting in told] == [True, False]
+
+
+async def test_what_nobody_foresaw_is_a_dead_letter_and_the_stream_goes_on(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    observe = Stays.observe
+
+    def fragile(stays: Stays, moment: Any, faces: Any) -> Any:
+        if moment.offset == 0:
+            raise ZeroDivisionError("the stays gave up")
+        return observe(stays, moment, faces)
+
+    monkeypatch.setattr(Stays, "observe", fragile)
+    async with desk.context as agent:
+        await desk.send(agent, *frames(axis(0), count=2))
+        (told,) = await desk.sightings(1)
+    (kept,) = desk.stage.outbox.of(desk.stage.topics.dead_letters)
+    letter = decode(DeadLetter, kept.value)
+    assert (letter.offset, letter.reason, letter.detail) == (0, "internal-error", "ZeroDivisionError")
+    assert told.person == "ada"
+    assert "the stays gave up" in caplog.text
+
+
+async def test_what_was_remembered_of_a_partition_gives_way_to_what_is_on_the_log(desk: Desk) -> None:
+    """It came back from another worker, which went on with the stay under the id that it has there."""
+    async with desk.context as agent:
+        desk.identify.keep({1})
+        await desk.send(agent, *frames(axis(0), count=1))
+        (stale,) = await desk.sightings(1)
+        left = make_sighting(id="theirs", first=START, last=START + 500, frames=6, offset=5)
+        await remember(desk.history, [left])
+        desk.identify._assigned = {0, 1}
+        await desk.send(agent, *frames(axis(0), count=1, start=6))
+        told = await desk.sightings(2)
+    assert stale.id != left.id
+    assert (told[1].id, told[1].frames) == (left.id, 7)

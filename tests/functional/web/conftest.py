@@ -6,12 +6,16 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from studio import Studio
 
 from app.agents.nets import Nets
+from app.models.arrays import Image
 from app.models.catalogue import load_catalogue
+from app.models.images import encode_jpeg
 from app.models.pipeline import Recogniser
 from app.settings import Settings
 from app.tables.history import History
+from app.web.live.hub import Hub
 from app.web.site import mount
 
 Client = TestClient[web.Request, web.Application]
@@ -50,5 +54,22 @@ def nets(recogniser: Recogniser, weights: Path) -> Nets:
 async def history(tmp_path: Path) -> AsyncIterator[History]:
     made = History(keep=2**50)
     await made.open(tmp_path / "history.sqlite", "log")
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def studio(still: Callable[[str], Image], recogniser: Recogniser) -> AsyncIterator[Studio]:
+    """Yield a studio whose frames are a real photograph of two people, one of them enrolled."""
+    photo = encode_jpeg(still("face_recognition/examples/two_people.jpg"))
+    made = Studio(photo, recogniser)
+    await made.enrol()
+    await made.announce("door", "yard")
+    yield made
+
+
+@pytest.fixture
+async def hub(studio: Studio) -> AsyncIterator[Hub]:
+    made = studio.open()
     yield made
     await made.close()

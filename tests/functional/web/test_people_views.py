@@ -10,7 +10,7 @@ import cv2
 import faust
 import numpy as np
 import pytest
-from makers import KeptOutbox
+from makers import KeptOutbox, axis, make_person
 
 from app.agents.enrol import Enrol
 from app.agents.nets import Nets
@@ -26,7 +26,7 @@ from app.web import people as module
 from app.web.people import PeopleViews
 from app.web.photos import PhotoReader
 
-SETTINGS = Settings(max_photo_bytes=400_000, max_photo_pixels=4_000_000, max_photos=4)
+SETTINGS = Settings(max_photo_bytes=400_000, max_photo_pixels=4_000_000, max_photos=4, max_templates=5)
 TRAIN = "face_recognition/examples/knn_examples/train"
 OBAMA, OBAMA_AGAIN = f"{TRAIN}/obama/obama.jpg", f"{TRAIN}/obama/obama2.jpg"
 TWO = "face_recognition/examples/two_people.jpg"
@@ -231,3 +231,22 @@ async def test_an_enrolment_that_is_not_confirmed(
     assert (status, answer["reason"]) == (503, "enrolment-not-confirmed")
     assert answer["id"]
     photos.close()
+
+
+async def test_a_person_has_only_so_many_photographs(house: House, photo: Any) -> None:
+    await house.gallery.put(make_person("ada", *[axis(0)] * 4))
+    status, answer = await house.enrol(photo(OBAMA), photo(OBAMA_AGAIN), id="ada")
+    assert (status, answer["reason"]) == (400, "too-many-photos")
+
+
+async def test_photographs_of_somebody_who_is_removed_meanwhile_bring_nobody_back(
+    house: House, photo: Any
+) -> None:
+    """The gallery of this worker still shows whom the table has lost."""
+    await house.gallery.put(make_person("ada", axis(0)))
+    adding = asyncio.create_task(house.enrol(photo(OBAMA), id="ada"))
+    await asyncio.sleep(0.2)
+    await house.gallery.remove("ada")
+    status, answer = await adding
+    assert (status, answer["reason"]) == (404, "no-such-person")
+    assert not house.gallery.people

@@ -177,6 +177,26 @@ async def test_a_reader_goes_on_where_it_was(client: Any, log: Log) -> None:
     response.close()
 
 
+async def test_a_reader_who_was_away_for_long_gets_page_after_page(
+    client: Any, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it missed is never all in memory at once: a page is written before the next one is read."""
+    count, pages = 1200, []
+    await history.add((0, offset, encode(make_sighting(id=f"{offset}"))) for offset in range(count))
+    since = history.since
+
+    async def noted(positions: Any, **more: Any) -> Any:
+        pages.append(dict(positions))
+        return await since(positions, **more)
+
+    monkeypatch.setattr(history, "since", noted)
+    reader = await read(client, "0-0")
+    assert [(await reader.sighting())[0] for _ in range(count)] == [str(offset) for offset in range(count)]
+    await reader.block()
+    reader.response.close()
+    assert [page[0] for page in pages] == [0, 500, 1000, 1200]
+
+
 async def test_who_came_before_the_first_event_misses_nothing(client: Any, log: Log) -> None:
     reader = await read(client)
     await reader.block()

@@ -2,14 +2,18 @@
 
 import asyncio
 import time
+from typing import Any
 
-from makers import KeptOutbox, axis, make_faces
+import pytest
+from makers import KeptOutbox, axis, make_faces, make_frame
 
+from app.agents import board as module
 from app.agents.board import Board
 from app.agents.outbox import Place
-from app.messages import StreamStatus, decode
+from app.messages import Frame, StreamStatus, decode
 from app.metrics import Metrics
 from app.settings import Settings
+from app.tables.streams import is_live
 from app.topics import Topics
 
 TOPICS = Topics(Settings())
@@ -57,17 +61,69 @@ async def test_only_news_is_written() -> None:
     assert [status.stream for status in await desk.published()] == ["yard"]
 
 
+def frame(**more: Any) -> Frame:
+    return make_frame(b"\xff\xd8\xff", live=True, captured=int(time.time() * 1000) - 3000, **more)
+
+
 async def test_skipped_frames_are_counted_by_reason_from_the_first_one_on() -> None:
     desk = Desk()
-    desk.board.skipped("door", "too-old")
-    assert await desk.published() == []
-    desk.board.recognised(make_faces(), Place(0, 0))
-    desk.board.skipped("door", "too-old")
-    desk.board.skipped("door", "other")
+    desk.board.skipped(frame(), 2, "too-old")
+    desk.board.recognised(make_faces(partition=2), Place(2, 0))
+    desk.board.skipped(frame(), 2, "too-old")
+    desk.board.skipped(frame(), 2, "other")
     (status,) = await desk.published()
     assert status.skipped == {"too-old": 2, "other": 1}
-    assert status.frames == 1
+    assert (status.frames, status.frame_offset, status.faces_offset) == (1, 0, 0)
     assert desk.value("skipped_frames_total", stream="door", reason="too-old") == 2
+
+
+async def test_a_stream_all_of_whose_frames_are_skipped_is_told_of() -> None:
+    """Clocks that differ, or too much work: the page must be able to say why there is no picture."""
+    desk = Desk()
+    for _ in range(3):
+        desk.board.skipped(frame(), 2, "too-old")
+    (status,) = await desk.published()
+    assert (status.stream, status.partition, status.skipped) == ("door", 2, {"too-old": 3})
+    assert (status.frame_offset, status.faces_offset, status.frames) == (None, None, 0)
+    assert (status.width, status.height, status.live) == (64, 48, True)
+    assert 3 <= status.age < 60
+    assert not is_live(status)
+
+
+async def test_a_stream_that_only_skips_from_now_on_is_told_of_and_falls_silent() -> None:
+    desk = Desk()
+    desk.board.recognised(make_faces(), Place(0, 0))
+    (before,) = await desk.published()
+    await asyncio.sleep(0.01)
+    desk.board.skipped(frame(), 0, "too-old")
+    (after,) = await desk.published()
+    assert (after.skipped, after.updated, after.captured) == ({"too-old": 1}, before.updated, before.captured)
+
+
+async def test_skipping_is_warned_of_once_a_minute(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk()
+    for _ in range(5):
+        desk.board.skipped(frame(), 0, "too-old")
+        desk.board.skipped(frame(stream="yard"), 0, "too-old")
+    assert len(caplog.messages) == 2
+    assert caplog.messages[0].startswith("frames of the stream door are skipped: too-old, the newest is 3.")
+    monkeypatch.setattr(module, "_WARN_EVERY", 0.0)
+    desk.board.skipped(frame(), 0, "too-old")
+    assert len(caplog.messages) == 3
+
+
+async def test_a_stream_that_is_long_gone_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk()
+    desk.board.recognised(make_faces(), Place(0, 0))
+    await desk.published()
+    monkeypatch.setattr(module, "_FORGET_AFTER", 0.0)
+    await asyncio.sleep(0.01)
+    assert await desk.published() == []
+    monkeypatch.undo()
+    desk.board.recognised(make_faces(), Place(0, 1))
+    assert (await desk.published())[0].frames == 1
 
 
 async def test_frames_a_second() -> None:

@@ -1,7 +1,9 @@
 """Few aligned faces travel: those of a new face, and of a frame now and then."""
 
 import numpy as np
+import pytest
 
+from app.agents import crops as module
 from app.agents.crops import Crops
 from app.models.detection import Detections
 from app.models.gate import Gate
@@ -68,3 +70,12 @@ def test_streams_do_not_mind_each_other() -> None:
     crops = Crops()
     crops.choose("door", 0, ONE)
     assert travels(crops.choose("yard", 0, ONE)) == [True]
+
+
+def test_streams_that_are_long_gone_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_REMEMBERED", 2)
+    crops = Crops()
+    for stream in ("door", "yard", "door", "roof"):
+        crops.choose(stream, 0, ONE)
+    assert travels(crops.choose("door", 1, ONE)) == [False]
+    assert travels(crops.choose("yard", 1, ONE)) == [True]

@@ -5,7 +5,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError, NotLeaderForPartitionError
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    NotLeaderForPartitionError,
+)
 from faust.exceptions import ProducerSendError
 from makers import KeptOutbox
 
@@ -60,8 +65,12 @@ async def test_a_message_lands_and_its_place_is_known() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [KafkaConnectionError(), NotLeaderForPartitionError(), wrapped(KafkaConnectionError())]
-)
+    "error",
+    [
+        KafkaConnectionError(), NotLeaderForPartitionError(), wrapped(KafkaConnectionError()),
+        KafkaTimeoutError(), wrapped(KafkaTimeoutError()),
+    ],
+)  # fmt: skip
 async def test_it_tries_again_while_the_broker_is_away(error: Exception) -> None:
     producer = Producer(error, error, error)
     await delivering(producer).put(TOPICS.faces, b"door", b"value")
@@ -88,21 +97,23 @@ def counted(metrics: Metrics, topic: str, reason: str) -> float | None:
 async def test_a_small_message_travels_with_its_letter(caplog: pytest.LogCaptureFixture) -> None:
     outbox, metrics = KeptOutbox(), Metrics()
     letters = Letters(outbox, TOPICS, metrics)
-    await letters.bury(Letter("frames", 2, 9, b"door", b"secret"), "malformed", "no frame")
+    await letters.bury(Letter("faces", 2, 9, b"door", b"secret"), "malformed", "no faces")
     (kept,) = outbox.of(TOPICS.dead_letters)
     dead = decode(DeadLetter, kept.value)
-    assert (dead.topic, dead.partition, dead.offset, dead.key) == ("frames", 2, 9, b"door")
-    assert (dead.reason, dead.detail, dead.value) == ("malformed", "no frame", b"secret")
+    assert (dead.topic, dead.partition, dead.offset, dead.key) == ("faces", 2, 9, b"door")
+    assert (dead.reason, dead.detail, dead.value) == ("malformed", "no faces", b"secret")
     assert kept.key == b"door"
-    assert counted(metrics, "frames", "malformed") == 1
-    assert "frames 2:9" in caplog.text
+    assert counted(metrics, "faces", "malformed") == 1
+    assert "faces 2:9" in caplog.text
     assert "secret" not in caplog.text
 
 
-@pytest.mark.parametrize("value", [None, b"x" * 100_000])
-async def test_a_large_message_stays_where_it_is(value: bytes | None) -> None:
+@pytest.mark.parametrize(
+    ("topic", "value"), [("faces", None), ("faces", b"x" * 100_000), ("frames", b"a small picture")]
+)
+async def test_a_frame_or_a_large_message_stays_where_it_is(topic: str, value: bytes | None) -> None:
     outbox = KeptOutbox()
-    await Letters(outbox, TOPICS, Metrics()).bury(Letter("frames", 0, 1, None, value), "x", "y")
+    await Letters(outbox, TOPICS, Metrics()).bury(Letter(topic, 0, 1, None, value), "x", "y")
     dead = decode(DeadLetter, outbox.of(TOPICS.dead_letters)[0].value)
     assert (dead.value, dead.key) == (None, None)
 

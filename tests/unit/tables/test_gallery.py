@@ -109,3 +109,27 @@ async def test_a_revision_that_was_overtaken_has_arrived(gallery: Gallery) -> No
     await gallery.put(make_person("ada", axis(0), revision="second"))
     await gallery.put(make_person("ada", axis(0), revision="third"))
     await asyncio.wait_for(waiting, 5)
+
+
+async def test_templates_of_an_odd_length_are_left_out(gallery: Gallery) -> None:
+    odd = make_template(np.ones(3) / np.sqrt(3))
+    await gallery.put(make_person("eve", templates=[odd, make_template(axis(3))]))
+    await gallery.put(make_person("odd", templates=[odd]))
+    assert gallery.templates == 4
+    probes = np.stack([axis(0), axis(3)])
+    assert [match.person for match in gallery.match(probes)] == ["ada", "eve"]
+
+
+async def test_a_gallery_of_other_lengths_than_the_faces_knows_nobody() -> None:
+    gallery = Gallery(EMBEDDER, 0.4, 0.05)
+    await gallery.put(make_person("odd", np.ones(3) / np.sqrt(3)))
+    assert [match.person for match in gallery.match(axis(0)[None])] == [None]
+
+
+async def test_who_waits_for_somebody_known_hears_that_they_are_gone(gallery: Gallery) -> None:
+    waiting = asyncio.create_task(gallery.wait_for("ada", "second", known=True))
+    await asyncio.sleep(0)
+    await gallery.put(make_person("bob", axis(1), revision="other"))
+    assert not waiting.done()
+    await gallery.remove("ada")
+    await asyncio.wait_for(waiting, 5)

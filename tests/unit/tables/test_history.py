@@ -95,6 +95,16 @@ async def test_since_gives_each_sighting_as_it_is_now(history: History) -> None:
     assert await history.since({0: 3}) == []
 
 
+async def test_since_comes_in_pages(history: History) -> None:
+    await history.add([seen(f"{place}-{offset}", offset, place) for place in (0, 1) for offset in range(5)])
+    positions = {1: 0, 0: 1}
+    pages = []
+    while page := await history.since(positions, limit=3):
+        pages.append([entry.sighting.id for entry in page])
+        positions |= {entry.partition: entry.offset + 1 for entry in page}
+    assert pages == [["0-1", "0-2", "0-3"], ["0-4", "1-0", "1-1"], ["1-2", "1-3", "1-4"]]
+
+
 async def test_listeners_hear_what_can_be_asked_already(history: History) -> None:
     heard: list[Entry] = []
     stop = history.listen(heard.extend)
@@ -150,6 +160,45 @@ async def test_an_index_of_no_use_is_built_again(path: Path, kind: str) -> None:
     await history.add([seen("a")])
     assert await ids(history) == ["a"]
     await history.close()
+
+
+def damage(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2)
+        file.write(b"\xff" * 20_000)
+
+
+async def test_a_damaged_index_is_built_again(history: History, path: Path) -> None:
+    await history.add([seen(f"{number}", number, crop=b"x" * 2000) for number in range(200)])
+    await history.close()
+    damage(path)
+    again = History(keep=DAY)
+    assert await again.open(path, "log") == {}
+    assert await ids(again) == []
+    await again.close()
+
+
+async def test_an_index_that_somebody_else_has_is_left_alone(history: History, path: Path) -> None:
+    await history.add([seen("a")])
+    await history.close()
+    other = sqlite3.connect(path)
+    other.execute("PRAGMA locking_mode = EXCLUSIVE")
+    other.execute("BEGIN EXCLUSIVE")
+    again = History(keep=DAY)
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        await again.open(path, "log")
+    await again.close()
+    other.rollback()
+    other.close()
+    assert await again_open(path) == ["a"]
+
+
+async def again_open(path: Path) -> list[str]:
+    history = History(keep=DAY)
+    await history.open(path, "log")
+    found = await ids(history)
+    await history.close()
+    return found
 
 
 async def test_a_history_that_was_never_opened_closes() -> None:

@@ -57,7 +57,7 @@ def test_the_gap_closes_a_stay_and_the_next_is_another() -> None:
     assert account.observe(at(35), []) == []
     (closed,) = account.observe(at(36), [])
     assert (closed.id, closed.open, closed.last, closed.frames) == (opened.id, False, START + 500, 2)
-    assert not account
+    assert account.close() == []
     (again,) = account.observe(at(37), [known()])
     assert again.id != opened.id
 
@@ -97,7 +97,6 @@ def test_a_restored_stay_goes_on_under_its_id() -> None:
     told = [sighting for offset in range(12) for sighting in before.observe(at(offset), [known()])]
     after = stays()
     after.restore([told[-1]])
-    assert after
     resumed = [sighting for offset in range(5, 25) for sighting in after.observe(at(offset), [known()])]
     assert [sighting.frames for sighting in resumed] == [21]
     assert {sighting.id for sighting in resumed} == {told[0].id}
@@ -144,7 +143,7 @@ def test_a_replay_of_a_stay_that_is_over_opens_no_other() -> None:
         account.observe(at(offset), [known()])
     assert len(account.observe(at(50), [])) == 1
     assert [account.observe(at(offset), [known()]) for offset in range(4, 10)] == [[]] * 6
-    assert not account
+    assert account.close() == []
     assert len(account.observe(at(51), [known()])) == 1
 
 
@@ -162,7 +161,7 @@ def test_somebody_unknown_who_was_hardly_there_was_not_there() -> None:
     for offset in range(4):
         assert account.observe(at(offset), [stranger()]) == []
     assert account.observe(at(60), []) == []
-    assert not account
+    assert account.close() == []
 
 
 def test_somebody_who_turns_away_makes_nobody_unknown() -> None:
@@ -248,3 +247,14 @@ def test_a_recording_that_is_played_again_at_once_is_another_stay() -> None:
     told = account.observe(again, [known()])
     assert [seen.open for seen in told] == [True]
     assert told[0].id != closed[0].id
+
+
+def test_a_camera_after_a_recording_from_the_future_is_another_stay() -> None:
+    """The recording's last time must not swallow what the camera sees for as long as it lies ahead."""
+    account = stays()
+    ahead = Moment("door", 0, 0, START + 3_600_000)
+    (future,) = account.observe(ahead, [known()])
+    closed, opened = account.observe(at(1), [known()])
+    assert (closed.id, closed.open, closed.last) == (future.id, False, ahead.captured)
+    assert (opened.open, opened.first, opened.last) == (True, at(1).captured, at(1).captured)
+    assert opened.id != future.id

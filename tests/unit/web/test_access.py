@@ -44,7 +44,9 @@ async def local(serve: Any) -> Any:
     "headers",
     [
         {}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}, {"Authorization": TOKEN},
-        {"Cookie": "onlooker_token=wrong"}, {"Cookie": "onlooker_token="}, {"Authorization": "Bearer \xff"},
+        {"Cookie": "onlooker_token=wrong"}, {"Cookie": "onlooker_token="},
+        {"Cookie": f"onlooker_token={TOKEN}"},
+        {"Authorization": "Bearer \xff"},
     ],
 )  # fmt: skip
 async def test_without_the_token_nothing_is_told(
@@ -84,9 +86,20 @@ async def test_a_browser_logs_in_and_has_a_cookie(locked: Any) -> None:
     assert (response.status, response.headers["Location"]) == (303, "/")
     cookie = response.cookies["onlooker_token"]
     assert cookie["httponly"] and cookie["samesite"] == "Strict"
+    assert not cookie["secure"]
+    # Who finds the cookie cannot log in elsewhere with it.
+    assert TOKEN not in cookie.value
+    assert (await locked.get("/people", headers={"Authorization": f"Bearer {cookie.value}"})).status == 401
 
     assert (await locked.get("/thing")).status == 200
     assert (await locked.get("/", headers=HTML)).status == 200
+
+
+@pytest.mark.parametrize("proto", ["https", "HTTPS"])
+async def test_behind_https_the_cookie_is_for_https_alone(locked: Any, proto: str) -> None:
+    headers = HTML | {"X-Forwarded-Proto": proto}
+    response = await locked.post("/login", data={"token": TOKEN}, headers=headers, allow_redirects=False)
+    assert response.cookies["onlooker_token"]["secure"]
 
 
 @pytest.mark.parametrize(

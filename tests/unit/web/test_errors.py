@@ -31,8 +31,7 @@ async def refused(_: web.Request) -> web.Response:
 
 
 async def large(request: web.Request) -> web.Response:
-    await request.read()
-    raise api_error(413, "too-large", "too much")
+    return web.Response(body=await request.read())
 
 
 async def elsewhere(_: web.Request) -> web.Response:
@@ -71,8 +70,7 @@ async def test_a_method_that_is_not_allowed_says_which_are(client: Any) -> None:
 async def test_a_body_that_is_too_large(client: Any) -> None:
     status, body = await told(await client.post("/large", data=io.BytesIO(b"x" * (2**20 + 1))))
     assert (status, body["reason"]) == (413, "too-large")
-    status, body = await told(await client.post("/large", data=b"x"))
-    assert (status, body) == (413, {"reason": "too-large", "detail": "too much"})
+    assert (await client.post("/large", data=b"x")).status == 200
 
 
 async def test_an_error_with_more_to_say(client: Any) -> None:

@@ -1,0 +1,92 @@
+"""The hub draws a picture once for all who watch, and never while nobody does."""
+
+import asyncio
+
+import pytest
+from studio import Studio, until
+
+from app.models.images import decode_jpeg
+from app.web.live import hub as module
+from app.web.live.hub import Hub, StreamEndedError
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LINGER", 0.05)
+    monkeypatch.setattr(module, "_RETRY", 0.01)
+
+
+async def test_one_reader_and_one_drawing_serve_all_viewers(studio: Studio, hub: Hub) -> None:
+    async with hub.watch("door") as first, hub.watch("door") as second, hub.watch("door") as third:
+        offset = await studio.show("door")
+        views = [await viewer.next() for viewer in (first, second, third)]
+    assert views[0] is views[1] is views[2]
+    assert views[0].offset == offset
+    assert decode_jpeg(views[0].jpeg).ndim == 3
+    assert (studio.rendered(), studio.readers) == (1, ["door"])
+
+
+async def test_a_picture_names_who_is_enrolled_and_nobody_else(studio: Studio, hub: Hub) -> None:
+    async with hub.watch("door") as viewer:
+        await studio.show("door")
+        view = await viewer.next()
+    assert sorted(face.name or "" for face in view.faces) == ["", "Ada"]
+    assert view.shows("ada")
+
+
+async def test_nothing_is_read_or_drawn_while_nobody_watches(studio: Studio, hub: Hub) -> None:
+    await studio.show("door")
+    await asyncio.sleep(0.2)
+    assert (studio.readers, studio.rendered()) == ([], 0)
+
+    async with hub.watch("door") as viewer:
+        await viewer.next()
+    await until(lambda: studio.stopped == ["door"])
+    for _ in range(3):
+        await studio.show("door")
+    await asyncio.sleep(0.2)
+    assert studio.rendered() == 1
+
+
+async def test_who_comes_back_soon_finds_the_stream_being_read(studio: Studio, hub: Hub) -> None:
+    for _ in range(3):
+        async with hub.watch("door") as viewer:
+            await studio.show("door")
+            await viewer.next()
+    assert studio.readers == ["door"]
+
+
+async def test_a_slow_viewer_gets_the_newest_and_skips_the_rest(studio: Studio, hub: Hub) -> None:
+    async with hub.watch("door") as slow, hub.watch("door") as quick:
+        await studio.show("door")
+        await slow.next()
+        for _ in range(3):
+            await studio.show("door")
+            last = (await quick.next()).offset
+        while last < studio.offset:
+            last = (await quick.next()).offset
+        assert (await slow.next()).offset == studio.offset
+
+
+async def test_a_reader_that_fails_is_replaced(studio: Studio, hub: Hub) -> None:
+    studio.broken, studio.broken_stop = [OSError("gone")], [RuntimeError("does not stop")]
+    async with asyncio.timeout(20), hub.watch("door") as viewer:
+        await studio.show("door")
+        assert (await viewer.next()).offset == studio.offset
+    assert studio.readers == ["door", "door"]
+
+
+async def test_no_viewer_waits_for_a_stream_that_is_no_more(studio: Studio, hub: Hub) -> None:
+    async with asyncio.timeout(20), hub.watch("door") as viewer:
+        waiting = asyncio.create_task(viewer.next())
+        await until(lambda: studio.readers == ["door"])
+        await hub.close()
+        with pytest.raises(StreamEndedError):
+            await waiting
+
+
+async def test_a_stream_that_was_forgotten_in_the_meantime_ends(studio: Studio, hub: Hub) -> None:
+    studio.streams._statuses.clear()
+    async with asyncio.timeout(20), hub.watch("door") as viewer:
+        with pytest.raises(StreamEndedError):
+            await viewer.next()
