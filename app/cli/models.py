@@ -1,10 +1,13 @@
-"""`onlooker models`: list, pull and verify what the catalogue holds."""
+"""`onlooker models`: list, pull, verify and import nets."""
+
+from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-from app.models.catalogue import Catalogue, Entry, load_catalogue
+from app.models.catalogue import Catalogue, DetectorEntry, EmbedderEntry, Entry, load_catalogue
 from app.models.fetch import IntegrityError, State, pull_all, state_of
 from app.models.report import console_report
 from app.settings import Settings, load_settings
@@ -14,7 +17,7 @@ __all__ = ["models"]
 
 @click.group()
 def models() -> None:
-    """List, pull and verify the nets and the demonstration's photographs."""
+    """List, pull, verify and import the nets and the demonstration's photographs."""
 
 
 @models.command("list")
@@ -60,6 +63,45 @@ def verify(names: tuple[str, ...]) -> None:
         bad += [f"{name} ({state})" for name, state in states.items() if state is not State.PRESENT]
     if bad:
         raise IntegrityError(f"not as the catalogue has it: {', '.join(bad)}")
+
+
+@models.command("import-mxnet")
+@click.argument("prefix", type=click.Path(path_type=Path))
+@click.argument("epoch", type=click.IntRange(0))
+@click.option("--name", help="Name in the catalogue; the checkpoint's own when not given.")
+@click.option(
+    "--kind", type=click.Choice(["detection", "embedding"]), help="Told from the graph if not given."
+)
+@click.option("--colour", type=click.Choice(["RGB", "BGR"]), help="Order in which the net is fed colours.")
+@click.option("--mean", type=float, help="Taken from every pixel (0-255) first.")
+@click.option("--scale", type=float, help="What is left is multiplied by this.")
+@click.option("--licence", default="not stated", show_default=True, help="Put down in the catalogue.")
+def import_mxnet(prefix: Path, epoch: int, **wishes: Any) -> None:
+    """Import the MXNet checkpoint PREFIX-symbol.json and PREFIX-EPOCH.params; mxnet is not needed.
+
+    PREFIX1, PREFIX2 and PREFIX3 become one cascade where there is no PREFIX itself.
+    """
+    from app.models.mxnet import Wishes, import_checkpoint
+
+    entry = import_checkpoint(prefix, epoch, load_settings().weights_dir, Wishes(**wishes))
+    for line in _described(entry):
+        click.echo(line)
+
+
+def _described(entry: Entry) -> list[str]:
+    """Tell what was imported, and how it is used."""
+    from app.models.detection import ARCHITECTURES
+
+    files = ", ".join(f"{file.name} ({file.bytes / 1e6:.1f} MB)" for file in entry.files)
+    lines = [f"{entry.name}: {entry.kind}, {files}"]
+    if isinstance(entry, EmbedderEntry):
+        lines.append(f"use it: ONLOOKER_EMBEDDER={entry.name} ({entry.dimension} dimensions)")
+        lines.append("no threshold is known yet: run `onlooker calibrate`, or set ONLOOKER_THRESHOLD")
+    elif isinstance(entry, DetectorEntry) and entry.architecture not in ARCHITECTURES:
+        lines.append("nothing here can read what it puts out, so that it cannot serve as detector")
+    else:
+        lines.append(f"use it: ONLOOKER_DETECTOR={entry.name}")
+    return lines
 
 
 def _chosen(catalogue: Catalogue, names: tuple[str, ...], everything: bool) -> list[Entry]:

@@ -89,7 +89,10 @@ def read_symbol(data: bytes) -> Symbol:
     try:
         raw = msgspec.json.decode(data, type=_RawSymbol)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise CheckpointError(f"no MXNet graph: {' '.join(str(error).split())[:200]}") from None
+        what = " ".join(str(error).split())[:200]
+        # The parser names the byte of every error but this one.
+        where = f" at byte {len(data)}" if what.endswith("truncated") else ""
+        raise CheckpointError(f"no MXNet graph: {what}{where}") from None
     nodes = [_node(index, node) for index, node in enumerate(raw.nodes)]
     heads = tuple(_reference(head, len(nodes), f"head {place}") for place, head in enumerate(raw.heads))
     if not heads or len(set(heads)) != len(heads):
