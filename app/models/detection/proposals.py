@@ -20,6 +20,8 @@ IOU = 0.7
 BEFORE, AFTER = 6000, 300
 #: Side of the anchors' square before scaling, in pixels; and of the least region in the original image.
 BASE, LEAST = 16, 16
+#: Power of e; no image is 20,000 anchors wide, and numbers without end are none.
+MOST_GROWTH = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,5 +78,5 @@ def _moved(anchors: Floats, deltas: Floats) -> Floats:
     """Return `anchors`, (N, 4), shifted by fractions of their size and grown by powers of e."""
     sizes = anchors[:, 2:] - anchors[:, :2] + 1
     centres = anchors[:, :2] + (sizes - 1) / 2 + deltas[:, :2] * sizes
-    halves = (np.exp(deltas[:, 2:]) * sizes - 1) / 2
+    halves = (np.exp(np.minimum(deltas[:, 2:], MOST_GROWTH)) * sizes - 1) / 2
     return np.concatenate([centres - halves, centres + halves], axis=1)

@@ -17,8 +17,8 @@ from app.models.mxnet.symbol import Node, Symbol
 __all__ = ["Draft", "Shape", "Tensor"]
 
 Shape = tuple[int, ...]
-#: Numbers in one tensor; a net that wants more for an input of moderate size is not one that finds faces.
-LARGEST = 1 << 26
+#: Numbers in one tensor, and in all; a net that wants more for a small image is none that looks at faces.
+LARGEST, ALL = 1 << 24, 1 << 27
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ class Draft:
         self._symbol = symbol
         self._parameters = parameters
         self._tensors = dict(inputs)
+        self._total = 0
 
     def input(self, node: Node, place: int) -> Tensor:
         """Return the tensor that is input `place` of `node`; a parameter is taken in as a weight."""
@@ -99,15 +100,21 @@ class Draft:
         """Set what `node` puts out."""
         if any(size < 1 for size in tensor.shape):
             raise ShapeError(f"{node}: nothing is left of its input: it would put out {tensor.shape}")
-        if math.prod(tensor.shape) > LARGEST:
+        count = math.prod(tensor.shape)
+        self._total += count
+        if count > LARGEST or self._total > ALL:
             raise CheckpointError(
-                f"{node}: would put out {tensor.shape}; at most {LARGEST} numbers are taken"
+                f"{node}: would put out {tensor.shape}, {self._total} numbers with what comes before it;"
+                f" at most {LARGEST} at once and {ALL} in all are taken"
             )
         self._tensors[node.index] = tensor
 
     def output(self, index: int) -> Tensor:
         """Return what the node of this index puts out, under MXNet's own name for it."""
-        node, tensor = self._symbol.nodes[index], self._tensors[index]
+        node = self._symbol.nodes[index]
+        if index not in self._tensors:
+            raise CheckpointError(f"{node}: expected something computed, to be put out")
+        tensor = self._tensors[index]
         wanted = f"{node.name}_output"
         if tensor.name == wanted:
             return tensor

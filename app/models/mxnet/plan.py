@@ -78,7 +78,7 @@ def _pixels(symbol: Symbol, parameters: Parameters) -> int:
     free = [node for node in nodes if node.is_variable and node.name not in known]
     lacking = [node for node in free if node.name != "data"] if len(free) > 1 else []
     if lacking:
-        user = next(node for node in nodes if lacking[0].index in node.sources)
+        user = next((node for node in nodes if lacking[0].index in node.sources), lacking[0])
         raise CheckpointError(f"{user}: the checkpoint has no parameter {lacking[0].name!r}")
     if not free:
         raise CheckpointError("the graph has no input: every variable is a parameter")
