@@ -67,7 +67,14 @@ class Net:
     @property
     def symbol(self) -> dict[str, Any]:
         heads = self.heads or [len(self.nodes) - 1]
-        return {"nodes": self.nodes, "heads": [[head, 0, 0] for head in heads]}
+        variables = [index for index, node in enumerate(self.nodes) if node["op"] == "null"]
+        return {
+            "nodes": self.nodes,
+            "arg_nodes": variables,
+            "node_row_ptr": list(range(len(self.nodes) + 1)),
+            "heads": [[head, 0, 0] for head in heads],
+            "attrs": {"mxnet_version": ["int", 10901]},
+        }
 
     def symbol_bytes(self) -> bytes:
         return json.dumps(self.symbol).encode()

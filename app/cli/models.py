@@ -49,12 +49,21 @@ def pull(names: tuple[str, ...], everything: bool) -> None:
 
 @models.command()
 @click.argument("names", nargs=-1)
-def verify(names: tuple[str, ...]) -> None:
+@click.option(
+    "--against-mxnet", is_flag=True, help="Run imported nets in MXNet too, and print the differences."
+)
+def verify(names: tuple[str, ...], against_mxnet: bool) -> None:
     """Compute the digests of the entries NAMES; without any, of the settings' nets and all that is here."""
     settings = load_settings()
-    catalogue = load_catalogue(settings.weights_dir)
+    chosen = _chosen(load_catalogue(settings.weights_dir), names, everything=not names)
+    _verify_files(chosen, names, settings)
+    if against_mxnet:
+        _verify_outputs(chosen, names, settings)
+
+
+def _verify_files(chosen: list[Entry], names: tuple[str, ...], settings: Settings) -> None:
     bad = []
-    for entry in _chosen(catalogue, names, everything=not names):
+    for entry in chosen:
         states = {file.name: state_of(file, settings.weights_dir) for file in entry.files}
         asked_for = entry.name in (names or (settings.detector, settings.embedder))
         if not asked_for and set(states.values()) == {State.MISSING}:
@@ -63,6 +72,28 @@ def verify(names: tuple[str, ...]) -> None:
         bad += [f"{name} ({state})" for name, state in states.items() if state is not State.PRESENT]
     if bad:
         raise IntegrityError(f"not as the catalogue has it: {', '.join(bad)}")
+
+
+def _verify_outputs(chosen: list[Entry], names: tuple[str, ...], settings: Settings) -> None:
+    """Print how far the nets that were imported are from MXNet; an error where one is too far."""
+    from app.models.mxnet.oracle import prepare_oracle
+    from app.models.mxnet.verify import LIMIT, compare, is_imported
+
+    imported = [entry for entry in chosen if is_imported(entry)]
+    for name in names:
+        if name not in {entry.name for entry in imported}:
+            raise IntegrityError(f"{name} was not imported from MXNet: there is nothing to hold it against")
+    if not imported:
+        raise IntegrityError("nothing was imported from MXNet: there is nothing to compare")
+    oracle = prepare_oracle(settings.data_dir, console_report())
+    bad = []
+    for entry in imported:
+        for difference in compare(entry, settings.weights_dir, oracle):
+            click.echo(f"{entry.name}: {difference.output}: {difference.relative:.1e} of the largest")
+            if not difference.relative <= LIMIT:
+                bad.append(f"{entry.name}: {difference.output}")
+    if bad:
+        raise IntegrityError(f"farther from MXNet than {LIMIT:g} of the largest: {', '.join(bad)}")
 
 
 @models.command("import-mxnet")

@@ -18,7 +18,7 @@ __all__ = ["Draft", "Shape", "Tensor"]
 
 Shape = tuple[int, ...]
 #: Numbers in one tensor, and in all; a net that wants more for a small image is none that looks at faces.
-LARGEST, ALL = 1 << 24, 1 << 27
+LARGEST, ALL = 1 << 24, 1 << 29
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import onnx
 
-from app.models.catalogue import Entry, load_catalogue
+from app.models.catalogue import Entry, Origin, load_catalogue
 from app.models.fetch import workspace
 from app.models.local import put_local
 from app.models.mxnet.check import self_check
@@ -20,7 +21,7 @@ from app.models.mxnet.errors import CheckpointError
 from app.models.mxnet.params import read_params
 from app.models.mxnet.symbol import Symbol, read_symbol
 
-__all__ = ["Stage", "import_checkpoint", "read_stages"]
+__all__ = ["SCHEME", "Stage", "import_checkpoint", "read_stages"]
 
 SCHEME = "mxnet:"
 #: Names of files that say nothing about the net; the folder's is taken then.
@@ -52,10 +53,10 @@ class Stage:
             symbol = read_symbol(self.graph)
             return symbol, convert(symbol, parameters)
 
-    def origins(self) -> list[dict[str, Any]]:
+    def origins(self) -> list[Origin]:
         """Describe the two files."""
         return [
-            {"name": path.name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+            Origin(path.name, len(data), hashlib.sha256(data).hexdigest())
             for path, data in zip(self.paths, (self.graph, self.parameters), strict=True)
         ]
 
@@ -82,7 +83,7 @@ def import_checkpoint(prefix: Path, epoch: int, folder: Path, wishes: Wishes) ->
             "source": f"{SCHEME}{prefix.resolve()}@{epoch}",
             "homepage": "",
             "licence": wishes.licence,
-            "made_from": [origin for stage in stages for origin in stage.origins()],
+            "made_from": [msgspec.to_builtins(origin) for stage in stages for origin in stage.origins()],
             "files": [_describe_file(path) for path in files],
         }
         _place(files, folder, work, lambda: put_local(folder, name, table))

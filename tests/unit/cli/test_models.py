@@ -99,3 +99,9 @@ def test_an_import_that_fails_is_one_line(folder: Path, tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr == "onlooker: cannot read nothing-symbol.json: No such file or directory\n"
+
+
+def test_there_must_be_something_to_hold_against_mxnet(folder: Path) -> None:
+    run("pull", "yunet")
+    with pytest.raises(OnlookerError, match="yunet was not imported from MXNet"):
+        run("verify", "yunet", "--against-mxnet")
