@@ -47,7 +47,7 @@ class Parts:
     def __init__(self, app: "faust.App", settings: Settings) -> None:
         catalogue = load_catalogue(settings.weights_dir)
         embedder = catalogue.embedder(settings.embedder)
-        threshold = embedder.threshold if settings.threshold is None else settings.threshold
+        threshold = embedder.threshold_or(settings.threshold)
         self.settings = settings
         self.topics = Topics(settings)
         self.metrics = Metrics()

@@ -1,10 +1,13 @@
-"""`onlooker models`: list, pull and verify what the catalogue holds."""
+"""`onlooker models`: list, pull, verify and import nets."""
+
+from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-from app.models.catalogue import Catalogue, Entry, load_catalogue
+from app.models.catalogue import Catalogue, DetectorEntry, EmbedderEntry, Entry, load_catalogue
 from app.models.fetch import IntegrityError, State, pull_all, state_of
 from app.models.report import console_report
 from app.settings import Settings, load_settings
@@ -14,7 +17,7 @@ __all__ = ["models"]
 
 @click.group()
 def models() -> None:
-    """List, pull and verify the nets and the demonstration's photographs."""
+    """List, pull, verify and import the nets and the demonstration's photographs."""
 
 
 @models.command("list")
@@ -46,12 +49,21 @@ def pull(names: tuple[str, ...], everything: bool) -> None:
 
 @models.command()
 @click.argument("names", nargs=-1)
-def verify(names: tuple[str, ...]) -> None:
+@click.option(
+    "--against-mxnet", is_flag=True, help="Run imported nets in MXNet too, and print the differences."
+)
+def verify(names: tuple[str, ...], against_mxnet: bool) -> None:
     """Compute the digests of the entries NAMES; without any, of the settings' nets and all that is here."""
     settings = load_settings()
-    catalogue = load_catalogue(settings.weights_dir)
+    chosen = _chosen(load_catalogue(settings.weights_dir), names, everything=not names)
+    _verify_files(chosen, names, settings)
+    if against_mxnet:
+        _verify_outputs(chosen, names, settings)
+
+
+def _verify_files(chosen: list[Entry], names: tuple[str, ...], settings: Settings) -> None:
     bad = []
-    for entry in _chosen(catalogue, names, everything=not names):
+    for entry in chosen:
         states = {file.name: state_of(file, settings.weights_dir) for file in entry.files}
         asked_for = entry.name in (names or (settings.detector, settings.embedder))
         if not asked_for and set(states.values()) == {State.MISSING}:
@@ -60,6 +72,67 @@ def verify(names: tuple[str, ...]) -> None:
         bad += [f"{name} ({state})" for name, state in states.items() if state is not State.PRESENT]
     if bad:
         raise IntegrityError(f"not as the catalogue has it: {', '.join(bad)}")
+
+
+def _verify_outputs(chosen: list[Entry], names: tuple[str, ...], settings: Settings) -> None:
+    """Print how far the nets that were imported are from MXNet; an error where one is too far."""
+    from app.models.mxnet.oracle import prepare_oracle
+    from app.models.mxnet.verify import LIMIT, compare, is_imported
+
+    imported = [entry for entry in chosen if is_imported(entry)]
+    for name in names:
+        if name not in {entry.name for entry in imported}:
+            raise IntegrityError(f"{name} was not imported from MXNet: there is nothing to hold it against")
+    if not imported:
+        raise IntegrityError("nothing was imported from MXNet: there is nothing to compare")
+    oracle = prepare_oracle(settings.data_dir, console_report())
+    bad = []
+    for entry in imported:
+        for difference in compare(entry, settings.weights_dir, oracle):
+            click.echo(f"{entry.name}: {difference.output}: {difference.relative:.1e} of the largest")
+            if not difference.relative <= LIMIT:
+                bad.append(f"{entry.name}: {difference.output}")
+    if bad:
+        raise IntegrityError(f"farther from MXNet than {LIMIT:g} of the largest: {', '.join(bad)}")
+
+
+@models.command("import-mxnet")
+@click.argument("prefix", type=click.Path(path_type=Path))
+@click.argument("epoch", type=click.IntRange(0))
+@click.option("--name", help="Name in the catalogue; the checkpoint's own when not given.")
+@click.option(
+    "--kind", type=click.Choice(["detection", "embedding"]), help="Told from the graph if not given."
+)
+@click.option("--colour", type=click.Choice(["RGB", "BGR"]), help="Order in which the net is fed colours.")
+@click.option("--mean", type=float, help="Taken from every pixel (0-255) first.")
+@click.option("--scale", type=float, help="What is left is multiplied by this.")
+@click.option("--licence", default="not stated", show_default=True, help="Put down in the catalogue.")
+def import_mxnet(prefix: Path, epoch: int, **wishes: Any) -> None:
+    """Import the MXNet checkpoint PREFIX-symbol.json and PREFIX-EPOCH.params; mxnet is not needed.
+
+    PREFIX1, PREFIX2 and PREFIX3 become one cascade where there is no PREFIX itself.
+    """
+    from app.models.mxnet import Wishes, import_checkpoint
+
+    entry = import_checkpoint(prefix, epoch, load_settings().weights_dir, Wishes(**wishes))
+    for line in _described(entry):
+        click.echo(line)
+
+
+def _described(entry: Entry) -> list[str]:
+    """Tell what was imported, and how it is used."""
+    from app.models.detection import ARCHITECTURES
+
+    files = ", ".join(f"{file.name} ({file.bytes / 1e6:.1f} MB)" for file in entry.files)
+    lines = [f"{entry.name}: {entry.kind}, {files}"]
+    if isinstance(entry, EmbedderEntry):
+        lines.append(f"use it: ONLOOKER_EMBEDDER={entry.name} ({entry.dimension} dimensions)")
+        lines.append("no threshold is known yet: run `onlooker calibrate`, or set ONLOOKER_THRESHOLD")
+    elif isinstance(entry, DetectorEntry) and entry.architecture not in ARCHITECTURES:
+        lines.append("nothing here can read what it puts out, so that it cannot serve as detector")
+    else:
+        lines.append(f"use it: ONLOOKER_DETECTOR={entry.name}")
+    return lines
 
 
 def _chosen(catalogue: Catalogue, names: tuple[str, ...], everything: bool) -> list[Entry]:

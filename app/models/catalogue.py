@@ -11,6 +11,7 @@ from app.errors import OnlookerError
 from app.settings import ROOT
 
 __all__ = [
+    "LOCAL",
     "Catalogue",
     "CatalogueError",
     "DetectorEntry",
@@ -19,13 +20,20 @@ __all__ = [
     "File",
     "Input",
     "MediaEntry",
+    "Origin",
     "Package",
+    "catalogue_path",
     "load_catalogue",
+    "read_entry",
+    "read_tables",
 ]
+
+#: What was imported or calibrated on this machine; lies over what the catalogue says.
+LOCAL = "local.toml"
 
 Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 Landing = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")]
-SourceText = Annotated[str, msgspec.Meta(pattern=r"^(pypi:.+==.+|npm:.+@.+|https://.+|user)$")]
+SourceText = Annotated[str, msgspec.Meta(pattern=r"^(pypi:.+==.+|npm:.+@.+|https://.+|mxnet:.+@\d+|user)$")]
 
 
 class CatalogueError(OnlookerError):
@@ -44,6 +52,14 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def published(self) -> str:
         """The name that the file has where it is published."""
         return self.member.rsplit("/", 1)[-1]
+
+
+class Origin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A file that an imported net was made from."""
+
+    name: str
+    bytes: int
+    sha256: Digest
 
 
 class Package(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,6 +87,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     homepage: str
     licence: str
     files: tuple[File, ...]
+    made_from: tuple[Origin, ...] = ()
     note: str = ""
     package: Package | None = None
     figures: dict[str, float] = {}
@@ -101,13 +118,24 @@ class DetectorEntry(Entry, frozen=True, kw_only=True, tag="detector"):
 class EmbedderEntry(Entry, frozen=True, kw_only=True, tag="embedder"):
     """A net that turns an aligned face of `size` pixels into `dimension` numbers.
 
-    `threshold` is the least cosine similarity at which a face of a gallery may be named.
+    `threshold` is the least cosine similarity at which a face of a gallery may be named; a net that was
+    imported has none until one has been measured.
     """
 
     input: Input
     size: int
     dimension: int
-    threshold: float
+    threshold: float | None = None
+
+    def threshold_or(self, given: float | None) -> float:
+        """Return the threshold `given`, or else the entry's own; raise CatalogueError where there is none."""
+        threshold = self.threshold if given is None else given
+        if threshold is None:
+            raise CatalogueError(
+                f"no threshold is known for the embedder {self.name!r}: run `onlooker calibrate`,"
+                " or set ONLOOKER_THRESHOLD"
+            )
+        return threshold
 
 
 class MediaEntry(Entry, frozen=True, kw_only=True, tag="media"):
@@ -157,20 +185,38 @@ class Catalogue:
 def load_catalogue(folder: Path) -> Catalogue:
     """Read `folder`/catalogue.toml; the one that comes with Onlooker where the folder has none.
 
+    What `folder`/local.toml says lies over it, key by key.
+
     Raises:
         CatalogueError: it is missing, not TOML, or an entry lacks or misspells something.
     """
-    path = folder / "catalogue.toml"
-    if not path.is_file():
-        path = ROOT / "weights" / "catalogue.toml"
+    tables = read_tables(catalogue_path(folder))
+    if (folder / LOCAL).is_file():
+        for name, table in read_tables(folder / LOCAL).items():
+            tables[name] = _over(tables.get(name), table)
+    return Catalogue({name: read_entry(name, table) for name, table in tables.items()})
+
+
+def catalogue_path(folder: Path) -> Path:
+    """Return the file of `folder`'s catalogue, or of the one that comes with Onlooker."""
+    own = folder / "catalogue.toml"
+    return own if own.is_file() else ROOT / "weights" / "catalogue.toml"
+
+
+def _over(known: Any, table: Any) -> Any:
+    return {**known, **table} if isinstance(known, dict) and isinstance(table, dict) else table
+
+
+def read_tables(path: Path) -> dict[str, Any]:
+    """Return what the TOML file `path` says, or raise CatalogueError."""
     try:
-        tables: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CatalogueError(f"cannot read the catalogue {path}: {error}") from None
-    return Catalogue({name: _entry(name, table) for name, table in tables.items()})
 
 
-def _entry(name: str, table: Any) -> Entry:
+def read_entry(name: str, table: Any) -> Entry:
+    """Return the entry that `table` describes, or raise CatalogueError."""
     if not isinstance(table, dict):
         raise CatalogueError(f"catalogue entry {name!r}: expected a table, found {type(table).__name__}")
     try:

@@ -45,6 +45,12 @@ def download(entry: Entry, folder: Path, report: Report) -> Path:
             f"{entry.name}: get {entry.files[0].published} from {entry.homepage} and name its folder"
             " in ONLOOKER_WEIGHTS_MIRROR"
         )
+    if scheme == "mxnet":
+        prefix, _, epoch = rest.rpartition("@")
+        raise DownloadError(
+            f"{entry.name}: import it again:"
+            f" onlooker models import-mxnet {prefix} {epoch} --name {entry.name}"
+        )
     target = folder / (entry.package.name if entry.package else entry.files[0].published)
     if target.exists():
         return target

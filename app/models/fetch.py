@@ -18,7 +18,7 @@ from app.models.downloads import DownloadError, download
 from app.models.report import Report, SilentReport
 from app.settings import Settings, load_settings
 
-__all__ = ["IntegrityError", "State", "ensure", "path_of", "pull", "pull_all", "state_of"]
+__all__ = ["IntegrityError", "State", "ensure", "path_of", "pull", "pull_all", "state_of", "workspace"]
 
 CHUNK = 1 << 20
 
@@ -80,7 +80,7 @@ def pull_all(
     """
     if all(not _lacking(entry, folder) for entry in entries):
         return
-    with _workspace(folder) as work:
+    with workspace(folder) as work:
         for entry in entries:
             # Asked again: another process may have pulled it while this one waited for the lock.
             lacking = _lacking(entry, folder)
@@ -95,7 +95,7 @@ def _lacking(entry: Entry, folder: Path) -> list[File]:
 
 
 @contextmanager
-def _workspace(folder: Path) -> Iterator[Path]:
+def workspace(folder: Path) -> Iterator[Path]:
     """Give a folder for unfinished files, on the disk they end on, to one process at a time."""
     try:
         folder.mkdir(parents=True, exist_ok=True)

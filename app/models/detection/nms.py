@@ -14,12 +14,15 @@ IOU = 0.35
 SAME_FACE = 0.5
 
 
-def suppress(boxes: Floats, scores: Floats) -> NDArray[np.int64]:
-    """Return the indices of the boxes (N, 4; x1, y1, x2, y2) that stay, surest first."""
+def suppress(boxes: Floats, scores: Floats, iou: float = IOU) -> NDArray[np.int64]:
+    """Return the indices of the boxes (N, 4; x1, y1, x2, y2) that stay, surest first.
+
+    Of two that overlap by more than `iou`, intersection over union, the less sure one goes.
+    """
     if not len(scores):
         return np.empty(0, dtype=np.int64)
     with_sizes = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
-    kept = cv2.dnn.NMSBoxes(with_sizes.tolist(), scores.tolist(), 0.0, IOU)
+    kept = cv2.dnn.NMSBoxes(with_sizes.tolist(), scores.tolist(), 0.0, iou)
     return np.asarray(kept, dtype=np.int64).reshape(-1)
 
 

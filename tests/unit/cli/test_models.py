@@ -77,3 +77,31 @@ def test_what_a_person_does_wrong_is_one_line(folder: Path, command: str) -> Non
     assert done.stdout == ""
     assert done.stderr.startswith("onlooker: unknown entry 'nope'")
     assert done.stderr.count("\n") == 1
+
+
+def test_an_import_says_how_it_is_used(folder: Path, shared_data: Path) -> None:
+    prefix = shared_data / "mxnet" / "mobilefacenet-y1" / "model"
+    lines = run("import-mxnet", str(prefix), "0", "--name", "y1", "--licence", "research only").splitlines()
+    assert lines[0] == "y1: embedder, y1.onnx (4.1 MB)"
+    assert lines[1] == "use it: ONLOOKER_EMBEDDER=y1 (128 dimensions)"
+    assert "onlooker calibrate" in lines[2]
+    listed = next(line for line in run("list").splitlines() if "y1" in line)
+    assert "research only" in listed
+    assert "present" in listed
+    assert run("verify", "y1") == "y1: present\n"
+
+
+def test_an_import_that_fails_is_one_line(folder: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from app.cli import main; main()", "models", "import-mxnet", "nothing", "0"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == "onlooker: cannot read nothing-symbol.json: No such file or directory\n"
+
+
+def test_there_must_be_something_to_hold_against_mxnet(folder: Path) -> None:
+    run("pull", "yunet")
+    with pytest.raises(OnlookerError, match="yunet was not imported from MXNet"):
+        run("verify", "yunet", "--against-mxnet")

@@ -1,0 +1,200 @@
+"""The import of a checkpoint: from its two files to ONNX and an entry in the local catalogue."""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import onnx
+
+from app.models.catalogue import Entry, Origin, load_catalogue
+from app.models.fetch import workspace
+from app.models.local import put_local
+from app.models.mxnet.check import self_check
+from app.models.mxnet.convert import Conversion, convert
+from app.models.mxnet.describe import Wishes, describe
+from app.models.mxnet.errors import CheckpointError
+from app.models.mxnet.params import read_params
+from app.models.mxnet.symbol import Symbol, read_symbol
+
+__all__ = ["SCHEME", "Stage", "import_checkpoint", "read_stages"]
+
+SCHEME = "mxnet:"
+#: Names of files that say nothing about the net; the folder's is taken then.
+ANYONE = {"model", "net", "det", "checkpoint"}
+#: Nets of one cascade.
+MOST_STAGES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One checkpoint: what its two files hold."""
+
+    prefix: Path
+    epoch: int
+    graph: bytes
+    parameters: bytes
+
+    @property
+    def paths(self) -> tuple[Path, Path]:
+        """The two files."""
+        return _paths(self.prefix, self.epoch)
+
+    def convert(self) -> tuple[Symbol, Conversion]:
+        """Return the graph as it was and as it is now; errors name the file."""
+        for_graph, for_parameters = (path.name for path in self.paths)
+        with _about(for_parameters):
+            parameters = read_params(self.parameters)
+        with _about(for_graph):
+            symbol = read_symbol(self.graph)
+            return symbol, convert(symbol, parameters)
+
+    def origins(self) -> list[Origin]:
+        """Describe the two files."""
+        return [
+            Origin(path.name, len(data), hashlib.sha256(data).hexdigest())
+            for path, data in zip(self.paths, (self.graph, self.parameters), strict=True)
+        ]
+
+
+def import_checkpoint(prefix: Path, epoch: int, folder: Path, wishes: Wishes) -> Entry:
+    """Convert the checkpoint, check the result, put it into `folder` and return its entry in the catalogue.
+
+    PREFIX1, PREFIX2 and PREFIX3 are imported as one cascade where there is no PREFIX itself.
+
+    Raises:
+        CheckpointError: it cannot be read or converted; nothing is left behind.
+        OnlookerError: the name is taken, or the folder cannot be written.
+    """
+    name = _name(prefix, wishes, folder)
+    stages = read_stages(prefix, epoch)
+    symbols, conversions = zip(*(stage.convert() for stage in stages), strict=True)
+    described = describe(symbols, conversions, wishes)
+    with _written_somewhere(folder), workspace(folder) as work:
+        files = _write(work, name, conversions)
+        _check_free({path.name for path in files}, name, folder)
+        table = {
+            **described,
+            "title": f"{name}, imported from MXNet",
+            "source": f"{SCHEME}{prefix.resolve()}@{epoch}",
+            "homepage": "",
+            "licence": wishes.licence,
+            "made_from": [msgspec.to_builtins(origin) for stage in stages for origin in stage.origins()],
+            "files": [_describe_file(path) for path in files],
+        }
+        _place(files, folder, work, lambda: put_local(folder, name, table))
+    return load_catalogue(folder).get(name)
+
+
+def read_stages(prefix: Path, epoch: int) -> list[Stage]:
+    """Read the files of a checkpoint, or of those of a cascade.
+
+    Raises:
+        CheckpointError: a file is missing.
+    """
+    prefixes = [prefix]
+    if not _paths(prefix, epoch)[0].is_file():
+        numbered = [prefix.with_name(f"{prefix.name}{number}") for number in range(1, MOST_STAGES + 1)]
+        prefixes = [stage for stage in numbered if _paths(stage, epoch)[0].is_file()] or prefixes
+    return [_stage(stage, epoch) for stage in prefixes]
+
+
+def _stage(prefix: Path, epoch: int) -> Stage:
+    graph, parameters = (_read(path) for path in _paths(prefix, epoch))
+    return Stage(prefix, epoch, graph, parameters)
+
+
+def _paths(prefix: Path, epoch: int) -> tuple[Path, Path]:
+    names = (f"{prefix.name}-symbol.json", f"{prefix.name}-{epoch:04d}.params")
+    return prefix.parent / names[0], prefix.parent / names[1]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror}") from None
+
+
+@contextmanager
+def _about(file: str) -> Iterator[None]:
+    """Put the name of the file before what is wrong with it."""
+    try:
+        yield
+    except CheckpointError as error:
+        raise CheckpointError(f"{file}: {error}") from None
+
+
+def _name(prefix: Path, wishes: Wishes, folder: Path) -> str:
+    """Return the name of the new entry; one of an earlier import may be taken again."""
+    usual = prefix.name if prefix.name not in ANYONE else prefix.resolve().parent.name
+    name = wishes.name or re.sub(r"[^A-Za-z0-9.-]+", "-", usual).strip(".-")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", name):
+        raise CheckpointError(f"{name!r} cannot be a name: expected letters, digits, - and .; say --name")
+    for entry in load_catalogue(folder):
+        if entry.name == name and not entry.source.startswith(SCHEME):
+            raise CheckpointError(f"the catalogue has another {name!r} already; say --name")
+    return name
+
+
+def _write(work: Path, name: str, conversions: Sequence[Conversion]) -> list[Path]:
+    """Write and check every graph; the first file is the one that finds the others."""
+    written = []
+    for number, conversion in enumerate(conversions, start=1):
+        stage = f"-{number}" if len(conversions) > 1 else ""
+        paths = [
+            work / f"{name}{stage}{'' if part.role == 'net' else f'-{part.role}'}.onnx"
+            for part in conversion.parts
+        ]
+        for path, model in zip(paths, conversion.models, strict=True):
+            onnx.save(model, path)
+        self_check(conversion, paths)
+        written += paths
+    return written
+
+
+def _check_free(files: set[str], name: str, folder: Path) -> None:
+    """Refuse to overwrite what belongs to another entry."""
+    for entry in load_catalogue(folder):
+        for file in entry.files if entry.name != name else ():
+            if file.name in files:
+                raise CheckpointError(f"{file.name} belongs to {entry.name!r} already; say --name")
+
+
+@contextmanager
+def _written_somewhere(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CheckpointError(f"cannot write to {folder}: {error.strerror}") from None
+
+
+def _describe_file(path: Path) -> dict[str, Any]:
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return {"name": path.name, "member": path.name, "bytes": path.stat().st_size, "sha256": digest}
+
+
+def _place(files: Sequence[Path], folder: Path, work: Path, record: Callable[[], None]) -> None:
+    """Move `files` to `folder` and `record` that; where that fails, put back what was there before."""
+    before = work / "before"
+    before.mkdir()
+    placed: list[Path] = []
+    try:
+        for file in files:
+            place = folder / file.name
+            if place.exists():
+                place.replace(before / file.name)
+            placed.append(place)
+            file.replace(place)
+        record()
+    except BaseException:
+        for place in placed:
+            place.unlink(missing_ok=True)
+            if (before / place.name).exists():
+                (before / place.name).replace(place)
+        raise

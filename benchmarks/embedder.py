@@ -1,0 +1,73 @@
+"""The default embedder as Onlooker loads it, against the shipped file in plain onnxruntime, face by face.
+
+Both have one thread and the same faces; they take turns, so that a busy machine slows both down alike.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+import onnxruntime as ort
+from _report import report
+
+from app.models.catalogue import load_catalogue
+from app.models.embedding import load_embedder
+from app.models.feed import blob
+from app.models.fetch import ensure, path_of
+from app.models.report import console_report
+from app.settings import Settings
+
+GOAL = 1.7
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=150)
+    parser.add_argument("--embedder", default=Settings.model_fields["embedder"].default)
+    options = parser.parse_args()
+    settings = Settings(embedder=options.embedder)
+    ensure(options.embedder, settings, console_report())
+    entry = load_catalogue(settings.weights_dir).embedder(options.embedder)
+    path = path_of(entry, settings.weights_dir)
+    faces = np.random.default_rng(0).integers(0, 256, (1, entry.size, entry.size, 3), dtype=np.uint8)
+
+    plain = ort.SessionOptions()
+    plain.intra_op_num_threads = plain.inter_op_num_threads = 1
+    session = ort.InferenceSession(str(path), plain, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    embedder = load_embedder(entry, path, threads=1)
+    shipped = lambda: session.run(None, {name: blob(list(faces), entry.input)})[0]  # noqa: E731
+    ours = lambda: embedder.embed(faces)  # noqa: E731
+
+    expected = shipped()
+    similarity = float((ours() @ expected.T).item() / np.linalg.norm(expected))
+    if similarity < 0.99999:
+        raise SystemExit(f"not the same embedding: cosine similarity {similarity}")
+    times = in_turns({"shipped file, onnxruntime": shipped, "as Onlooker loads it": ours}, options.rounds)
+    medians = {what: float(np.median(found)) for what, found in times.items()}
+    slow, fast = medians.values()
+    rows = [
+        {"net": what, "median ms": f"{medians[what]:.1f}", "least ms": f"{min(found):.1f}"}
+        for what, found in times.items()
+    ]
+    more = {"embedder": entry.identity, "rounds": options.rounds, "similarity": round(similarity, 7)}
+    ok = slow / fast >= GOAL
+    report("embedder", round(slow / fast, 2), GOAL, ok, "times as fast", rows, more)
+    return 0 if ok else 1
+
+
+def in_turns(works: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Return the milliseconds of each work, done in turns; the first rounds are for warming up."""
+    times: dict[str, list[float]] = {what: [] for what in works}
+    for _ in range(rounds + 10):
+        for what, work in works.items():
+            started = time.perf_counter()
+            work()
+            times[what].append((time.perf_counter() - started) * 1000)
+    return {what: found[10:] for what, found in times.items()}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

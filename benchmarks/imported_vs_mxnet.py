@@ -1,0 +1,71 @@
+"""An imported MobileFaceNet in Onlooker against MXNet 1.9.1 on the same checkpoint, one thread, face by face.
+
+MXNet runs in its own virtual environment and process; the two take turns.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from _report import report
+
+from app.models.catalogue import EmbedderEntry
+from app.models.embedding import load_embedder
+from app.models.feed import blob
+from app.models.fetch import path_of
+from app.models.mxnet import Wishes, import_checkpoint
+from app.models.mxnet.importer import read_stages
+from app.models.mxnet.oracle import prepare_oracle
+from app.models.report import console_report
+from app.settings import ROOT, Settings
+
+GOAL = 2.5
+PREFIX = ROOT.parent / "shared" / "data" / "mxnet" / "mobilefacenet-y1" / "model"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--prefix", type=Path, default=PREFIX)
+    parser.add_argument("--epoch", type=int, default=0)
+    parser.add_argument("--turns", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=60, help="faces in each turn")
+    options = parser.parse_args()
+    oracle = prepare_oracle(Settings().data_dir, console_report())
+    (stage,) = read_stages(options.prefix, options.epoch)
+    with tempfile.TemporaryDirectory() as folder:
+        entry = import_checkpoint(options.prefix, options.epoch, Path(folder), Wishes(kind="embedding"))
+        if not isinstance(entry, EmbedderEntry):
+            raise SystemExit(f"{options.prefix} is no embedder")
+        embedder = load_embedder(entry, path_of(entry, Path(folder)), threads=1)
+    faces = np.random.default_rng(0).integers(0, 256, (1, entry.size, entry.size, 3), dtype=np.uint8)
+    fed = {"data": blob(list(faces), entry.input)}
+    theirs: list[float] = []
+    ours: list[float] = []
+    for _ in range(options.turns):
+        answer = oracle.ask(stage.graph, stage.paths[1], fed, rounds=options.rounds)
+        # The first of a process are for warming up.
+        theirs += answer.milliseconds[5:]
+        for _ in range(options.rounds):
+            started = time.perf_counter()
+            found = embedder.embed(faces)
+            ours.append((time.perf_counter() - started) * 1000)
+    (expected,) = answer.outputs.values()
+    similarity = float((found @ expected.T).item() / np.linalg.norm(expected))
+    if similarity < 0.99999:
+        raise SystemExit(f"not the same embedding: cosine similarity {similarity}")
+    rows = [
+        {"runtime": what, "median ms": f"{np.median(times):.1f}", "least ms": f"{min(times):.1f}"}
+        for what, times in (("MXNet 1.9.1", theirs), ("Onlooker", ours))
+    ]
+    ratio = float(np.median(theirs) / np.median(ours))
+    more = {"net": entry.name, "faces": len(ours), "threads": 1, "similarity": round(similarity, 7)}
+    ok = ratio >= GOAL
+    report("imported against MXNet", round(ratio, 2), GOAL, ok, "times as fast", rows, more)
+    return 0 if ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
