@@ -86,7 +86,8 @@ class Recognise:
     async def run(self, stream: "StreamT[bytes]") -> None:
         """Work on frames until the stream ends."""
         recogniser = await self._nets.get()
-        queue: asyncio.Queue[_Work] = asyncio.Queue(self._in_flight)
+        # Twice as many as there are threads: a slow frame at the head must not leave them idle.
+        queue: asyncio.Queue[_Work] = asyncio.Queue(2 * self._in_flight)
         async with asyncio.TaskGroup() as tasks:
             publisher = tasks.create_task(self._publish_in_order(queue))
             async for event in cast("Stream[bytes]", stream).noack().events():

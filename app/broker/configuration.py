@@ -75,6 +75,9 @@ def _bounds() -> dict[str, object]:
         "log.segment.bytes": 64 * _MIB,
         "log.retention.check.interval.ms": 60_000,
         "log.cleaner.dedupe.buffer.size": 16 * _MIB,
+        # Kafka's eleven threads are for servers; here they take the cores from the nets.
+        "num.io.threads": 2,
+        "num.network.threads": 2,
         "offsets.topic.segment.bytes": 16 * _MIB,
         "metadata.log.segment.bytes": 16 * _MIB,
         "metadata.max.retention.bytes": 64 * _MIB,
