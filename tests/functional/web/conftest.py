@@ -1,11 +1,10 @@
 """An HTTP server of our own, asked by a real client."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
+from servers import serve
 from studio import Studio
 
 from app.agents.nets import Nets
@@ -13,31 +12,10 @@ from app.models.arrays import Image
 from app.models.catalogue import load_catalogue
 from app.models.images import encode_jpeg
 from app.models.pipeline import Recogniser
-from app.settings import Settings
 from app.tables.history import History
 from app.web.live.hub import Hub
-from app.web.site import mount
 
-Client = TestClient[web.Request, web.Application]
-Serve = Callable[..., Awaitable[Client]]
-
-
-@pytest.fixture
-async def serve() -> AsyncIterator[Serve]:
-    """Return what mounts routes on a server, with the rules of the door, and returns a client."""
-    clients: list[Client] = []
-
-    async def start(routes: Iterable[web.AbstractRouteDef], settings: Settings | None = None) -> Client:
-        server = web.Application()
-        mount(server, settings or Settings(), routes)
-        client = TestClient(TestServer(server, host="127.0.0.1"))
-        await client.start_server()
-        clients.append(client)
-        return client
-
-    yield start
-    for client in clients:
-        await client.close()
+__all__ = ["serve"]
 
 
 @pytest.fixture
