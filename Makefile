@@ -35,6 +35,7 @@ $(STAMP): setup.cfg pyproject.toml
 		$(BIN)/python -m pip uninstall -q -y opencv-python; \
 		$(BIN)/python -m pip install --disable-pip-version-check -q opencv-python-headless==$$version; }
 	@$(BIN)/onlooker models pull centerface faceplugin-512 demo-portraits
+	@$(BIN)/onlooker broker --fetch
 	@touch $@
 
 clean:

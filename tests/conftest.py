@@ -1,6 +1,7 @@
 """Fixtures that every kind of test shares."""
 
 import asyncio
+import os
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from cluster import Cluster
+from hypothesis import settings as hypothesis_settings
 
 from app.broker import Broker, JarsUnavailableError, free_port, prepare_jars
 from app.errors import OnlookerError
@@ -18,6 +20,12 @@ from app.models.arrays import Image
 from app.models.fetch import ensure
 from app.models.pipeline import Recogniser, load_recogniser
 from app.settings import Settings
+
+# What is tried at random is new each time at a desk, and the same each time where a change is judged.
+# Nothing has a deadline: the machine is shared.
+hypothesis_settings.register_profile("desk", deadline=None)
+hypothesis_settings.register_profile("ci", deadline=None, derandomize=True)
+hypothesis_settings.load_profile("ci" if os.environ.get("CI") else "desk")
 
 ROOT = Path(__file__).resolve().parent.parent
 

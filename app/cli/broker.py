@@ -22,7 +22,8 @@ __all__ = ["broker", "own_port", "preparation"]
     type=click.IntRange(1, 65535),
     help="Port on 127.0.0.1; that of ONLOOKER_BROKER where it names this machine, else ONLOOKER_BROKER_PORT.",
 )
-def broker(port: int | None) -> None:
+@click.option("--fetch", is_flag=True, help="Fetch Kafka, check it and end.")
+def broker(port: int | None, fetch: bool) -> None:
     """Run the embedded Apache Kafka alone until Ctrl-C."""
     settings = load_settings()
     console = Console(highlight=False, soft_wrap=True)
@@ -30,6 +31,8 @@ def broker(port: int | None) -> None:
     # Before there is an event loop, which would not let Ctrl-C interrupt it.
     with preparation(console) as report:
         prepare_jars(jars, report)
+    if fetch:
+        return
     run = _run(settings.data_dir / "broker", port or own_port(settings), jars, console)
     asyncio.run(until_stopped(run))
     console.print("stopped")
