@@ -67,13 +67,13 @@ def leftovers(data: Path) -> list[psutil.Process]:
 
 
 def until_told(up: Worker) -> None:
-    """Wait until it says that everything runs."""
+    """Wait until it says that its stream can be seen."""
 
     def told() -> bool:
         assert up.code is None, up.said()
-        return "Ctrl-C stops everything" in up.said()
+        return "first annotated frame after " in up.said()
 
-    wait_for("the last line of its greeting", told, 120)
+    wait_for("its first frame", told, 120)
 
 
 @pytest.mark.usefixtures("demo")
