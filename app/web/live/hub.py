@@ -59,6 +59,8 @@ class _Channel:
 
     def __init__(self) -> None:
         self.view: View | None = None
+        #: The newest frame, where it came while nobody watched: it is rendered for who comes next.
+        self.passed: Recognised | None = None
         self.ended = False
         self.viewers = 0
         self.idle_since = time.monotonic()
@@ -139,9 +141,14 @@ class Hub:
 
     async def _show_newest(self, reader: Reader, channel: _Channel) -> None:
         start = time.monotonic()
-        recognised = await reader.newest()
-        if recognised is None or not channel.viewers:
+        recognised = await reader.newest() or channel.passed
+        if recognised is None:
             return
+        if not channel.viewers:
+            # Who comes next is to see this, not what was shown to those who have gone.
+            channel.passed, channel.view = recognised, None
+            return
+        channel.passed = None
         with suppress(ImageError):
             await channel.show(await self._view(recognised))
         # What comes in the meantime is skipped: the newest is shown at most so many times a second.

@@ -90,3 +90,16 @@ async def test_a_stream_that_was_forgotten_in_the_meantime_ends(studio: Studio, 
     async with asyncio.timeout(20), hub.watch("door") as viewer:
         with pytest.raises(StreamEndedError):
             await viewer.next()
+
+
+async def test_who_comes_back_sees_what_came_in_the_meantime(
+    studio: Studio, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LINGER", 5.0)
+    async with hub.watch("door") as viewer:
+        await studio.show("door")
+        await viewer.next()
+    newest = await studio.show("door")
+    await asyncio.sleep(0.3)
+    async with hub.watch("door") as viewer:
+        assert (await asyncio.wait_for(viewer.next(), 5)).offset == newest
