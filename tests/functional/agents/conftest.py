@@ -9,12 +9,9 @@ import faust
 import pytest
 from makers import KeptOutbox
 
-from app.agents.nets import Nets
 from app.agents.outbox import Letters
 from app.metrics import Metrics
-from app.models.catalogue import load_catalogue
 from app.models.images import encode_jpeg
-from app.models.pipeline import Recogniser
 from app.settings import Settings
 from app.topics import Topics
 
@@ -49,16 +46,6 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     yield Stage(app)
     # Acknowledging makes a consumer, whose thread is never started: only its loop is there to be closed.
     app.consumer._thread.thread_loop.close()
-
-
-@pytest.fixture
-def nets(recogniser: Recogniser, weights: Path) -> Nets:
-    catalogue = load_catalogue(weights)
-    return Nets(
-        lambda: recogniser,
-        catalogue.detector("centerface").identity,
-        catalogue.embedder("faceplugin-512").identity,
-    )
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -60,14 +59,6 @@ async def gallery() -> Gallery:
     made = Gallery(EMBEDDER, threshold=0.4, margin=0.05)
     await made.load([make_person("ada", axis(0)), make_person("bob", axis(1))])
     return made
-
-
-@pytest.fixture
-async def history(tmp_path: Path) -> AsyncIterator[History]:
-    made = History(keep=2**50)
-    await made.open(tmp_path / "history.sqlite", "log")
-    yield made
-    await made.close()
 
 
 @pytest.fixture
