@@ -1,35 +1,22 @@
 """What a converted net is: detector or embedder, how its output is read, and what it is fed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from app.models.alignment import SIZE
 from app.models.mxnet.convert import Conversion
 from app.models.mxnet.errors import CheckpointError
 from app.models.mxnet.symbol import Symbol
+from app.models.placing import Wishes
 
-__all__ = ["Wishes", "describe"]
+__all__ = ["describe"]
 
-Kind = Literal["detection", "embedding"]
 #: Embedders have more outputs than a net of a cascade, which has a handful.
 LEAST_DIMENSION = 32
 UNKNOWN = "unknown"
 #: What nets were trained on that do not bring it to their range themselves.
 CENTRED = (127.5, 0.0078125)
 UNCHANGED = (0.0, 1.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """What a person says about a net; None where it is to be told from the graph."""
-
-    name: str | None = None
-    kind: Kind | None = None
-    colour: Literal["RGB", "BGR"] | None = None
-    mean: float | None = None
-    scale: float | None = None
-    licence: str = "not stated"
 
 
 def describe(symbols: Sequence[Symbol], conversions: Sequence[Conversion], wishes: Wishes) -> dict[str, Any]:

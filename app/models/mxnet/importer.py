@@ -1,25 +1,21 @@
 """The import of a checkpoint: from its two files to ONNX and an entry in the local catalogue."""
 
-import hashlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import onnx
 
-from app.models.catalogue import Entry, Origin, load_catalogue
-from app.models.fetch import workspace
-from app.models.local import put_local
+from app.models.catalogue import Entry, Origin
 from app.models.mxnet.check import self_check
 from app.models.mxnet.convert import Conversion, convert
-from app.models.mxnet.describe import Wishes, describe
+from app.models.mxnet.describe import describe
 from app.models.mxnet.errors import CheckpointError
 from app.models.mxnet.params import read_params
 from app.models.mxnet.symbol import Symbol, read_symbol
+from app.models.placing import Wishes, check_name, import_folder, origin_of, place
 
 __all__ = ["SCHEME", "Stage", "import_checkpoint", "read_stages"]
 
@@ -55,10 +51,8 @@ class Stage:
 
     def origins(self) -> list[Origin]:
         """Describe the two files."""
-        return [
-            Origin(path.name, len(data), hashlib.sha256(data).hexdigest())
-            for path, data in zip(self.paths, (self.graph, self.parameters), strict=True)
-        ]
+        graph, parameters = self.paths
+        return [origin_of(graph.name, self.graph), origin_of(parameters.name, self.parameters)]
 
 
 def import_checkpoint(prefix: Path, epoch: int, folder: Path, wishes: Wishes) -> Entry:
@@ -74,20 +68,16 @@ def import_checkpoint(prefix: Path, epoch: int, folder: Path, wishes: Wishes) ->
     stages = read_stages(prefix, epoch)
     symbols, conversions = zip(*(stage.convert() for stage in stages), strict=True)
     described = describe(symbols, conversions, wishes)
-    with _written_somewhere(folder), workspace(folder) as work:
-        files = _write(work, name, conversions)
-        _check_free({path.name for path in files}, name, folder)
-        table = {
-            **described,
-            "title": f"{name}, imported from MXNet",
-            "source": f"{SCHEME}{prefix.resolve()}@{epoch}",
-            "homepage": "",
-            "licence": wishes.licence,
-            "made_from": [msgspec.to_builtins(origin) for stage in stages for origin in stage.origins()],
-            "files": [_describe_file(path) for path in files],
-        }
-        _place(files, folder, work, lambda: put_local(folder, name, table))
-    return load_catalogue(folder).get(name)
+    table = {
+        **described,
+        "title": f"{name}, imported from MXNet",
+        "source": f"{SCHEME}{prefix.resolve()}@{epoch}",
+        "homepage": "",
+        "licence": wishes.licence,
+        "made_from": [origin for stage in stages for origin in stage.origins()],
+    }
+    with import_folder(folder) as work:
+        return place(_write(work, name, conversions), name, table, folder, work)
 
 
 def read_stages(prefix: Path, epoch: int) -> list[Stage]:
@@ -133,11 +123,7 @@ def _name(prefix: Path, wishes: Wishes, folder: Path) -> str:
     """Return the name of the new entry; one of an earlier import may be taken again."""
     usual = prefix.name if prefix.name not in ANYONE else prefix.resolve().parent.name
     name = wishes.name or re.sub(r"[^A-Za-z0-9.-]+", "-", usual).strip(".-")
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", name):
-        raise CheckpointError(f"{name!r} cannot be a name: expected letters, digits, - and .; say --name")
-    for entry in load_catalogue(folder):
-        if entry.name == name and not entry.source.startswith(SCHEME):
-            raise CheckpointError(f"the catalogue has another {name!r} already; say --name")
+    check_name(name, SCHEME, folder)
     return name
 
 
@@ -155,46 +141,3 @@ def _write(work: Path, name: str, conversions: Sequence[Conversion]) -> list[Pat
         self_check(conversion, paths)
         written += paths
     return written
-
-
-def _check_free(files: set[str], name: str, folder: Path) -> None:
-    """Refuse to overwrite what belongs to another entry."""
-    for entry in load_catalogue(folder):
-        for file in entry.files if entry.name != name else ():
-            if file.name in files:
-                raise CheckpointError(f"{file.name} belongs to {entry.name!r} already; say --name")
-
-
-@contextmanager
-def _written_somewhere(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise CheckpointError(f"cannot write to {folder}: {error.strerror}") from None
-
-
-def _describe_file(path: Path) -> dict[str, Any]:
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return {"name": path.name, "member": path.name, "bytes": path.stat().st_size, "sha256": digest}
-
-
-def _place(files: Sequence[Path], folder: Path, work: Path, record: Callable[[], None]) -> None:
-    """Move `files` to `folder` and `record` that; where that fails, put back what was there before."""
-    before = work / "before"
-    before.mkdir()
-    placed: list[Path] = []
-    try:
-        for file in files:
-            place = folder / file.name
-            if place.exists():
-                place.replace(before / file.name)
-            placed.append(place)
-            file.replace(place)
-        record()
-    except BaseException:
-        for place in placed:
-            place.unlink(missing_ok=True)
-            if (before / place.name).exists():
-                (before / place.name).replace(place)
-        raise

@@ -10,13 +10,15 @@ import pytest
 from mxnet_files import Net, params_bytes
 
 from app.errors import OnlookerError
+from app.models import placing
 from app.models.arrays import Image
 from app.models.catalogue import CatalogueError, DetectorEntry, EmbedderEntry, load_catalogue
 from app.models.detection import load_detector
 from app.models.embedding import load_embedder
 from app.models.fetch import State, ensure, path_of, state_of
-from app.models.mxnet import CheckpointError, Wishes, import_checkpoint, importer
+from app.models.mxnet import Wishes, import_checkpoint
 from app.models.pipeline import Recogniser
+from app.models.placing import PlacementError
 from app.settings import Settings
 
 
@@ -205,7 +207,7 @@ def test_an_entry_that_cannot_be_written_takes_its_files_with_it(
     def refuse(*_: object) -> None:
         raise CatalogueError("not today")
 
-    monkeypatch.setattr(importer, "put_local", refuse)
+    monkeypatch.setattr(placing, "put_local", refuse)
     with pytest.raises(CatalogueError, match="not today"):
         import_checkpoint(prefix, 0, weights, Wishes(name="mine"))
     assert everything(weights) == before
@@ -219,5 +221,5 @@ def test_files_of_another_entry_are_not_overwritten(tmp_path: Path) -> None:
     (weights / "local.toml").write_text(
         text.replace("[mine", "[other").replace("[[mine", "[[other"), encoding="utf-8"
     )
-    with pytest.raises(CheckpointError, match=r"mine\.onnx belongs to 'other' already"):
+    with pytest.raises(PlacementError, match=r"mine\.onnx belongs to 'other' already"):
         import_checkpoint(prefix, 0, weights, Wishes(name="mine"))

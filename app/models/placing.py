@@ -1,0 +1,113 @@
+"""What every import of a net shares: its name, its way into the weights folder, and its entry."""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from app.errors import OnlookerError
+from app.models.catalogue import Entry, File, Origin, load_catalogue
+from app.models.fetch import workspace
+from app.models.local import put_local
+
+__all__ = ["PlacementError", "Wishes", "check_name", "import_folder", "origin_of", "place"]
+
+
+class PlacementError(OnlookerError):
+    """A net cannot take its place in the weights folder or in the catalogue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a person says about a net; None where it is to be told from the graph."""
+
+    name: str | None = None
+    kind: Literal["detection", "embedding"] | None = None
+    colour: Literal["RGB", "BGR"] | None = None
+    mean: float | None = None
+    scale: float | None = None
+    licence: str = "not stated"
+
+
+def check_name(name: str, scheme: str, folder: Path) -> None:
+    """Check that a new entry may be called `name`; one of an earlier import by `scheme` may be taken again.
+
+    Raises:
+        PlacementError: it cannot be a name, or is that of something else.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", name):
+        raise PlacementError(f"{name!r} cannot be a name: expected letters, digits, - and .; say --name")
+    for entry in load_catalogue(folder):
+        if entry.name == name and not entry.source.startswith(scheme):
+            raise PlacementError(f"the catalogue has another {name!r} already; say --name")
+
+
+@contextmanager
+def import_folder(folder: Path) -> Iterator[Path]:
+    """Give a folder for unfinished files, on the disk of `folder`, to one process at a time.
+
+    Raises:
+        OnlookerError: nothing can be written there.
+    """
+    try:
+        with workspace(folder) as work:
+            yield work
+    except OSError as error:
+        raise PlacementError(f"cannot write to {folder}: {error.strerror}") from None
+
+
+def origin_of(name: str, data: bytes) -> Origin:
+    """Describe the file `name` that a net was made from."""
+    return Origin(name, len(data), hashlib.sha256(data).hexdigest())
+
+
+def place(files: Sequence[Path], name: str, table: Mapping[str, Any], folder: Path, work: Path) -> Entry:
+    """Move `files` from `work` to `folder`, make `table` the entry `name` and return it, or change nothing.
+
+    Raises:
+        OnlookerError: a file would overwrite one of another entry, or the entry cannot be written.
+    """
+    _check_free({path.name for path in files}, name, folder)
+    complete = msgspec.to_builtins({**table, "files": [_describe(path) for path in files]})
+    _swap(files, folder, work, lambda: put_local(folder, name, complete))
+    return load_catalogue(folder).get(name)
+
+
+def _check_free(files: set[str], name: str, folder: Path) -> None:
+    """Refuse to overwrite what belongs to another entry."""
+    for entry in load_catalogue(folder):
+        for file in entry.files if entry.name != name else ():
+            if file.name in files:
+                raise PlacementError(f"{file.name} belongs to {entry.name!r} already; say --name")
+
+
+def _describe(path: Path) -> File:
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return File(path.name, path.name, path.stat().st_size, digest)
+
+
+def _swap(files: Sequence[Path], folder: Path, work: Path, record: Callable[[], None]) -> None:
+    """Move `files` to `folder` and `record` that; where that fails, put back what was there before."""
+    before = work / "before"
+    before.mkdir()
+    placed: list[Path] = []
+    try:
+        for file in files:
+            place = folder / file.name
+            if place.exists():
+                place.replace(before / file.name)
+            placed.append(place)
+            file.replace(place)
+        record()
+    except BaseException:
+        for place in placed:
+            place.unlink(missing_ok=True)
+            if (before / place.name).exists():
+                (before / place.name).replace(place)
+        raise
