@@ -5,10 +5,11 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from app.models.catalogue import Catalogue, DetectorEntry, EmbedderEntry, Entry, load_catalogue
-from app.models.fetch import IntegrityError, State, pull_all, state_of
+from app.models.fetch import IntegrityError, State, is_here, pull_all, state_of
 from app.models.report import console_report
 from app.settings import Settings, load_settings
 
@@ -28,21 +29,27 @@ def list_entries() -> None:
     for heading in ("name", "kind", "licence", "size", "state"):
         table.add_column(heading, justify="right" if heading == "size" else "left")
     for entry in load_catalogue(settings.weights_dir):
-        licence = f"{entry.licence}; {entry.note}" if entry.note else entry.licence
         size = f"{entry.bytes / 1e6:.1f} MB"
-        table.add_row(entry.name, entry.kind, licence, size, _state(entry, settings))
+        table.add_row(entry.name, entry.kind, escape(_licence(entry)), size, _state(entry, settings))
     Console().print(table)
 
 
 @models.command()
 @click.argument("names", nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="Pull every entry of the catalogue.")
-def pull(names: tuple[str, ...], everything: bool) -> None:
+@click.option("--all", "everything", is_flag=True, help="Pull every entry whose licence is accepted.")
+@click.option("--accept-licence", is_flag=True, help="Pull entries with a restricted licence too.")
+def pull(names: tuple[str, ...], everything: bool, accept_licence: bool) -> None:
     """Pull the entries NAMES; without any, the nets that the settings name."""
     settings = load_settings()
-    catalogue = load_catalogue(settings.weights_dir)
-    chosen = _chosen(catalogue, names or (settings.detector, settings.embedder), everything)
-    pull_all(chosen, settings.weights_dir, settings.weights_mirror, console_report())
+    folder = settings.weights_dir
+    chosen = _chosen(load_catalogue(folder), names or (settings.detector, settings.embedder), everything)
+    restricted = [entry for entry in chosen if entry.restricted and not is_here(entry, folder)]
+    if everything and not accept_licence:
+        chosen = [entry for entry in chosen if entry not in restricted]
+    pull_all(chosen, folder, settings.weights_mirror, console_report(), accept_licence=accept_licence)
+    for entry in restricted:
+        verb = "accepted" if accept_licence else "skipped, as --accept-licence is not given"
+        click.echo(f"{entry.name}: {entry.licence} ({entry.homepage}): {verb}")
     for entry in chosen:
         click.echo(f"{entry.name}: {_state(entry, settings)}")
 
@@ -133,6 +140,11 @@ def _described(entry: Entry) -> list[str]:
     else:
         lines.append(f"use it: ONLOOKER_DETECTOR={entry.name}")
     return lines
+
+
+def _licence(entry: Entry) -> str:
+    text = f"restricted: {entry.licence}" if entry.restricted else entry.licence
+    return f"{text}; {entry.note}" if entry.note else text
 
 
 def _chosen(catalogue: Catalogue, names: tuple[str, ...], everything: bool) -> list[Entry]:

@@ -63,7 +63,7 @@ class Origin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Package(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The package of a registry that holds the files."""
+    """The archive that holds the files: a package of a registry, or one that a URL names."""
 
     name: str
     bytes: int
@@ -79,13 +79,17 @@ class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
-    """What every entry says."""
+    """What every entry says.
+
+    Files of a `restricted` entry are only brought here for somebody who has accepted its licence.
+    """
 
     name: str
     title: str
     source: SourceText
     homepage: str
     licence: str
+    restricted: bool = False
     files: tuple[File, ...]
     made_from: tuple[Origin, ...] = ()
     note: str = ""

@@ -18,13 +18,28 @@ from app.models.downloads import DownloadError, download
 from app.models.report import Report, SilentReport
 from app.settings import Settings, load_settings
 
-__all__ = ["IntegrityError", "State", "ensure", "path_of", "pull", "pull_all", "state_of", "workspace"]
+__all__ = [
+    "IntegrityError",
+    "LicenceError",
+    "State",
+    "ensure",
+    "is_here",
+    "path_of",
+    "pull",
+    "pull_all",
+    "state_of",
+    "workspace",
+]
 
 CHUNK = 1 << 20
 
 
 class IntegrityError(OnlookerError):
     """A file is not the one that the catalogue pins."""
+
+
+class LicenceError(OnlookerError):
+    """A file may only be had by somebody who has accepted its licence."""
 
 
 class State(StrEnum):
@@ -49,7 +64,18 @@ def state_of(file: File, folder: Path) -> State:
     return State.PRESENT if _is(path, file) else State.WRONG
 
 
-def ensure(name: str, settings: Settings | None = None, report: Report | None = None) -> Path:
+def is_here(entry: Entry, folder: Path) -> bool:
+    """Tell whether every file of `entry` is in `folder` as the catalogue pins it."""
+    return not _lacking(entry, folder)
+
+
+def ensure(
+    name: str,
+    settings: Settings | None = None,
+    report: Report | None = None,
+    *,
+    accept_licence: bool = False,
+) -> Path:
     """Return the path of the entry called `name`, pulling what is missing or wrong first.
 
     Raises:
@@ -57,17 +83,29 @@ def ensure(name: str, settings: Settings | None = None, report: Report | None = 
     """
     settings = settings or load_settings()
     entry = load_catalogue(settings.weights_dir).get(name)
-    pull(entry, settings.weights_dir, settings.weights_mirror, report)
+    pull(entry, settings.weights_dir, settings.weights_mirror, report, accept_licence=accept_licence)
     return path_of(entry, settings.weights_dir)
 
 
-def pull(entry: Entry, folder: Path, mirror: Path | None = None, report: Report | None = None) -> None:
+def pull(
+    entry: Entry,
+    folder: Path,
+    mirror: Path | None = None,
+    report: Report | None = None,
+    *,
+    accept_licence: bool = False,
+) -> None:
     """Bring the files of `entry` that are missing or wrong into `folder`; see `pull_all`."""
-    pull_all([entry], folder, mirror, report)
+    pull_all([entry], folder, mirror, report, accept_licence=accept_licence)
 
 
 def pull_all(
-    entries: Sequence[Entry], folder: Path, mirror: Path | None = None, report: Report | None = None
+    entries: Sequence[Entry],
+    folder: Path,
+    mirror: Path | None = None,
+    report: Report | None = None,
+    *,
+    accept_licence: bool = False,
 ) -> None:
     """Bring the files of `entries` that are missing or wrong into `folder`.
 
@@ -75,11 +113,15 @@ def pull_all(
     package is downloaded once. A file takes its place only when its digest is right.
 
     Raises:
+        LicenceError: files of a restricted entry are not here, and `accept_licence` is not given.
         DownloadError: something cannot be had.
         IntegrityError: something is not what the catalogue pins; nothing of it is kept.
     """
-    if all(not _lacking(entry, folder) for entry in entries):
+    absent = [entry for entry in entries if not is_here(entry, folder)]
+    if not absent:
         return
+    if not accept_licence:
+        _refuse_restricted(absent)
     with workspace(folder) as work:
         for entry in entries:
             # Asked again: another process may have pulled it while this one waited for the lock.
@@ -88,6 +130,16 @@ def pull_all(
                 _copy_from_mirror(entry, lacking, folder, mirror, work)
             elif lacking:
                 _take_from_source(entry, lacking, folder, work, report or SilentReport())
+
+
+def _refuse_restricted(entries: Sequence[Entry]) -> None:
+    for entry in entries:
+        if entry.restricted:
+            raise LicenceError(
+                f"{entry.name} is not here, and its licence asks to be accepted first: {entry.licence}"
+                f" ({entry.homepage}); if that allows your use:"
+                f" onlooker models pull {entry.name} --accept-licence"
+            )
 
 
 def _lacking(entry: Entry, folder: Path) -> list[File]:
@@ -153,17 +205,30 @@ def _take_from_source(entry: Entry, files: list[File], folder: Path, work: Path,
 
 
 def _walk(package: Path, wanted: set[str], take: Callable[[str, IO[bytes]], None]) -> None:
-    """Hand each wanted member of a zip or tar to `take` as a stream; nothing else is unpacked."""
+    """Hand each wanted member of a zip or tar to `take` as a stream; nothing else is unpacked.
+
+    In a zip, a member may also lie in another folder than expected.
+    """
     if zipfile.is_zipfile(package):
         with zipfile.ZipFile(package) as archive:
-            for name in wanted & set(archive.namelist()):
-                with archive.open(name) as stream:
-                    take(name, stream)
+            for name in wanted:
+                if (found := _find(name, archive.namelist())) is not None:
+                    with archive.open(found) as stream:
+                        take(name, stream)
         return
     with tarfile.open(package, "r|*") as archive:
         for member in archive:
             if member.name in wanted and (content := archive.extractfile(member)) is not None:
                 take(member.name, content)
+
+
+def _find(member: str, names: list[str]) -> str | None:
+    """Return `member`, or else the only one of `names` that ends in its last part."""
+    if member in names:
+        return member
+    # Releases of the same net nest their files differently; the digest is checked in any case.
+    alike = [name for name in names if name.rsplit("/", 1)[-1] == member.rsplit("/", 1)[-1]]
+    return alike[0] if len(alike) == 1 else None
 
 
 def _put(stream: IO[bytes], file: File, folder: Path, work: Path, entry: Entry) -> None:

@@ -1,5 +1,6 @@
 """`onlooker models` lists, pulls and verifies, and fails in one line."""
 
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -77,6 +78,77 @@ def test_what_a_person_does_wrong_is_one_line(folder: Path, command: str) -> Non
     assert done.stdout == ""
     assert done.stderr.startswith("onlooker: unknown entry 'nope'")
     assert done.stderr.count("\n") == 1
+
+
+ENTRY = """
+[{name}]
+kind = "detector"
+title = ""
+architecture = "yunet"
+source = "user"
+homepage = "https://example.org"
+licence = "{licence}"
+restricted = {restricted}
+input = {{ colour = "BGR", mean = 0, scale = 1 }}
+files = [{{ name = "{name}.onnx", member = "{name}.onnx", bytes = {bytes}, sha256 = "{sha256}" }}]
+"""
+
+
+@pytest.fixture
+def restricted(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A catalogue of one free and one restricted entry, both in the mirror."""
+    mirror = tmp_path_factory.mktemp("mirror")
+    entries = []
+    for name, licence, bound in (("free", "MIT", "false"), ("bound", "[research] only", "true")):
+        content = name.encode()
+        (mirror / f"{name}.onnx").write_bytes(content)
+        pinned = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        entries.append(ENTRY.format(name=name, licence=licence, restricted=bound, **pinned))
+    (folder / "catalogue.toml").write_text("".join(entries), encoding="utf-8")
+    monkeypatch.setenv("ONLOOKER_WEIGHTS_MIRROR", str(mirror))
+    load_settings.cache_clear()
+    return folder
+
+
+def test_a_restricted_licence_is_marked_and_must_be_accepted(restricted: Path) -> None:
+    assert "restricted: [research] only" in run("list")
+    with pytest.raises(OnlookerError, match=r"\[research\] only \(https://example\.org\).*--accept-licence"):
+        run("pull", "bound")
+    assert not (restricted / "bound.onnx").exists()
+    said = run("pull", "bound", "--accept-licence").splitlines()
+    assert said == ["bound: [research] only (https://example.org): accepted", "bound: present"]
+    assert run("pull", "bound") == "bound: present\n"
+
+
+def test_pulling_all_passes_over_what_is_not_accepted(restricted: Path) -> None:
+    assert run("pull", "--all").splitlines() == [
+        "bound: [research] only (https://example.org): skipped, as --accept-licence is not given",
+        "free: present",
+    ]
+    assert not (restricted / "bound.onnx").exists()
+    assert run("pull", "--all", "--accept-licence").splitlines()[-2:] == ["free: present", "bound: present"]
+    assert run("pull", "--all").splitlines() == ["free: present", "bound: present"]
+
+
+@pytest.mark.parametrize("command", [["up", "--no-source"], ["worker"]])
+def test_no_command_fetches_a_restricted_net_because_a_setting_names_it(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.setenv("ONLOOKER_EMBEDDER", "arcface-mbf")
+    monkeypatch.setenv("ONLOOKER_THRESHOLD", "0.5")
+    monkeypatch.setenv("ONLOOKER_BROKER", "kafka://127.0.0.1:1")
+    monkeypatch.setenv("ONLOOKER_DATA_DIR", str(tmp_path / "var"))
+    done = subprocess.run(
+        [sys.executable, "-c", "from app.cli import main; main()", *command],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith("onlooker: arcface-mbf is not here, and its licence asks to be accepted")
+    assert done.stderr.endswith("onlooker models pull arcface-mbf --accept-licence\n")
+    assert done.stderr.count("\n") == 1
+    assert not list(folder.glob("*.onnx"))
 
 
 def test_an_import_says_how_it_is_used(folder: Path, shared_data: Path) -> None:

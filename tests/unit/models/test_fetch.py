@@ -17,7 +17,17 @@ import pytest
 from app.errors import OnlookerError
 from app.models.catalogue import Catalogue, Entry, File, MediaEntry, Package
 from app.models.downloads import DownloadError
-from app.models.fetch import IntegrityError, State, ensure, path_of, pull, pull_all, state_of
+from app.models.fetch import (
+    IntegrityError,
+    LicenceError,
+    State,
+    ensure,
+    path_of,
+    pull,
+    pull_all,
+    state_of,
+)
+from app.models.pipeline import load_recogniser
 from app.models.report import LineReport
 from app.settings import Settings
 
@@ -296,6 +306,76 @@ def test_yunet_from_a_mirror(shared_data: Path, catalogue: Catalogue, tmp_path: 
     path = ensure("yunet", settings)
     assert path == tmp_path / "yunet.onnx"
     assert sha256(path.read_bytes()) == catalogue.get("yunet").files[0].sha256
+
+
+def zipped(*names: str) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name in names:
+            archive.writestr(zipfile.ZipInfo(name), TWO if name.endswith("two.bin") else ONE)
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize("names", [("one.bin", "two.bin"), ("pack/one.bin", "pack/two.bin")])
+def test_a_release_is_unpacked_however_it_is_nested(
+    site: Site, tmp_path: Path, names: tuple[str, str]
+) -> None:
+    site.pages["/pack.zip"] = zipped(*names)
+    pack = entry(f"{site.url}/pack.zip", ("pack.zip", zipped(*names)), "pack/")
+    pull(pack, tmp_path)
+    assert left_in(tmp_path) == ALL
+    assert (tmp_path / "things/two.bin").read_bytes() == TWO
+    assert site.asked == ["/pack.zip"]
+
+
+def test_a_member_that_could_be_one_of_two_is_not_guessed(site: Site, tmp_path: Path) -> None:
+    site.pages["/pack.zip"] = zipped("a/one.bin", "b/one.bin", "two.bin")
+    pack = entry(f"{site.url}/pack.zip", ("pack.zip", site.pages["/pack.zip"]), "pack/")
+    with pytest.raises(DownloadError, match=r"pack\.zip has no pack/one\.bin"):
+        pull(pack, tmp_path)
+
+
+@pytest.mark.parametrize("from_mirror", [False, True])
+def test_restricted_files_come_only_for_who_accepts_the_licence(
+    from_index: Entry, index: Site, tmp_path: Path, from_mirror: bool
+) -> None:
+    mirror = tmp_path / "mirror" if from_mirror else None
+    if mirror:
+        mirror.mkdir()
+        (mirror / "one.bin").write_bytes(ONE)
+        (mirror / "two.bin").write_bytes(TWO)
+    net = msgspec.structs.replace(from_index, restricted=True, licence="research only")
+    weights = tmp_path / "weights"
+    for attempt in (pull_all, lambda nets, *rest: pull(nets[0], *rest)):
+        with pytest.raises(LicenceError) as caught:
+            attempt([net], weights, mirror)
+        assert str(caught.value) == (
+            "things is not here, and its licence asks to be accepted first: research only"
+            " (https://example.org); if that allows your use: onlooker models pull things --accept-licence"
+        )
+    assert not weights.exists()
+    assert index.asked == []
+    pull(net, weights, mirror, accept_licence=True)
+    assert left_in(weights) == ALL
+    pull_all([net], weights, mirror)
+
+
+def test_nothing_is_fetched_beside_what_is_refused(from_index: Entry, index: Site, tmp_path: Path) -> None:
+    free = msgspec.structs.replace(from_index, files=from_index.files[:1])
+    restricted = msgspec.structs.replace(
+        from_index, name="others", files=from_index.files[1:], restricted=True
+    )
+    with pytest.raises(LicenceError, match="others is not here"):
+        pull_all([free, restricted], tmp_path)
+    assert index.asked == []
+
+
+def test_a_restricted_net_is_not_fetched_because_a_setting_names_it(tmp_path: Path) -> None:
+    settings = Settings(weights_dir=tmp_path, embedder="arcface-mbf")
+    for attempt in (lambda: ensure("arcface-mbf", settings), lambda: load_recogniser(settings)):
+        with pytest.raises(LicenceError, match=r"arcface-mbf is not here.*non-commercial research only"):
+            attempt()
+    assert not (tmp_path / "centerface.onnx").exists()
 
 
 def test_a_folder_that_cannot_be_written(from_index: Entry, tmp_path: Path) -> None:
