@@ -103,17 +103,34 @@ def _verify_outputs(chosen: list[Entry], names: tuple[str, ...], settings: Setti
         raise IntegrityError(f"farther from MXNet than {LIMIT:g} of the largest: {', '.join(bad)}")
 
 
+def _wishes(command: Any) -> Any:
+    """Give `command` the options by which a person tells what a net is."""
+    for option in reversed(
+        (
+            click.option("--name", help="Name in the catalogue; the file's own when not given."),
+            click.option(
+                "--kind",
+                type=click.Choice(["detection", "embedding"]),
+                help="Told from the graph if not given.",
+            ),
+            click.option(
+                "--colour", type=click.Choice(["RGB", "BGR"]), help="Order in which the net is fed colours."
+            ),
+            click.option("--mean", type=float, help="Taken from every pixel (0-255) first."),
+            click.option("--scale", type=float, help="What is left is multiplied by this."),
+            click.option(
+                "--licence", default="not stated", show_default=True, help="Put down in the catalogue."
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
 @models.command("import-mxnet")
 @click.argument("prefix", type=click.Path(path_type=Path))
 @click.argument("epoch", type=click.IntRange(0))
-@click.option("--name", help="Name in the catalogue; the checkpoint's own when not given.")
-@click.option(
-    "--kind", type=click.Choice(["detection", "embedding"]), help="Told from the graph if not given."
-)
-@click.option("--colour", type=click.Choice(["RGB", "BGR"]), help="Order in which the net is fed colours.")
-@click.option("--mean", type=float, help="Taken from every pixel (0-255) first.")
-@click.option("--scale", type=float, help="What is left is multiplied by this.")
-@click.option("--licence", default="not stated", show_default=True, help="Put down in the catalogue.")
+@_wishes
 def import_mxnet(prefix: Path, epoch: int, **wishes: Any) -> None:
     """Import the MXNet checkpoint PREFIX-symbol.json and PREFIX-EPOCH.params; mxnet is not needed.
 
@@ -121,7 +138,25 @@ def import_mxnet(prefix: Path, epoch: int, **wishes: Any) -> None:
     """
     from app.models.mxnet import Wishes, import_checkpoint
 
-    entry = import_checkpoint(prefix, epoch, load_settings().weights_dir, Wishes(**wishes))
+    _tell(import_checkpoint(prefix, epoch, load_settings().weights_dir, Wishes(**wishes)))
+
+
+@models.command("import-onnx")
+@click.argument("file", type=click.Path(path_type=Path))
+@_wishes
+@click.option("--architecture", help="How a detector's outputs are read; told from them if not given.")
+@click.option(
+    "--threshold", type=click.FloatRange(-1, 1), help="Least similarity for a name, if you know it."
+)
+def import_onnx(file: Path, **wishes: Any) -> None:
+    """Import the net in the ONNX file FILE, as it is: a detector, or an embedder of 112x112 pixels."""
+    from app.models.onnx_import import OnnxWishes
+    from app.models.onnx_import import import_onnx as bring
+
+    _tell(bring(file, load_settings().weights_dir, OnnxWishes(**wishes)))
+
+
+def _tell(entry: Entry) -> None:
     for line in _described(entry):
         click.echo(line)
 
@@ -134,11 +169,15 @@ def _described(entry: Entry) -> list[str]:
     lines = [f"{entry.name}: {entry.kind}, {files}"]
     if isinstance(entry, EmbedderEntry):
         lines.append(f"use it: ONLOOKER_EMBEDDER={entry.name} ({entry.dimension} dimensions)")
-        lines.append("no threshold is known yet: run `onlooker calibrate`, or set ONLOOKER_THRESHOLD")
+        if entry.threshold is None:
+            lines.append("no threshold is known yet: run `onlooker calibrate`, or set ONLOOKER_THRESHOLD")
     elif isinstance(entry, DetectorEntry) and entry.architecture not in ARCHITECTURES:
         lines.append("nothing here can read what it puts out, so that it cannot serve as detector")
     else:
         lines.append(f"use it: ONLOOKER_DETECTOR={entry.name}")
+    if isinstance(entry, EmbedderEntry | DetectorEntry):
+        fed = entry.input
+        lines.append(f"it is fed {fed.colour} pixels as (x - {fed.mean:g}) * {fed.scale:g}")
     return lines
 
 

@@ -41,9 +41,10 @@ def download(entry: Entry, folder: Path, report: Report) -> Path:
     """
     scheme, _, rest = entry.source.partition(":")
     if scheme == "user":
+        where = f" from {entry.homepage}" if entry.homepage else ""
         raise DownloadError(
-            f"{entry.name}: get {entry.files[0].published} from {entry.homepage} and name its folder"
-            " in ONLOOKER_WEIGHTS_MIRROR"
+            f"{entry.name}: get {entry.files[0].published}{where} and name its folder"
+            " in ONLOOKER_WEIGHTS_MIRROR, or import it again with `onlooker models import-onnx`"
         )
     if scheme == "mxnet":
         prefix, _, epoch = rest.rpartition("@")

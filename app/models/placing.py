@@ -15,7 +15,7 @@ from app.models.catalogue import Entry, File, Origin, load_catalogue
 from app.models.fetch import workspace
 from app.models.local import put_local
 
-__all__ = ["PlacementError", "Wishes", "check_name", "import_folder", "origin_of", "place"]
+__all__ = ["PlacementError", "Wishes", "choose_name", "import_folder", "origin_of", "place"]
 
 
 class PlacementError(OnlookerError):
@@ -34,17 +34,19 @@ class Wishes:
     licence: str = "not stated"
 
 
-def check_name(name: str, scheme: str, folder: Path) -> None:
-    """Check that a new entry may be called `name`; one of an earlier import by `scheme` may be taken again.
+def choose_name(wishes: Wishes, usual: str, scheme: str, folder: Path) -> str:
+    """Return the name of a new entry; that of an earlier import by the same `scheme` may be taken again.
 
     Raises:
         PlacementError: it cannot be a name, or is that of something else.
     """
+    name = wishes.name or re.sub(r"[^A-Za-z0-9.-]+", "-", usual).strip(".-")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", name):
         raise PlacementError(f"{name!r} cannot be a name: expected letters, digits, - and .; say --name")
     for entry in load_catalogue(folder):
         if entry.name == name and not entry.source.startswith(scheme):
             raise PlacementError(f"the catalogue has another {name!r} already; say --name")
+    return name
 
 
 @contextmanager

@@ -29,14 +29,25 @@ def free_axes(model: ModelProto) -> None:
 
 def _free_reshapes(graph: GraphProto, weights: dict[str, TensorProto], fixed_batch: int) -> None:
     """Let reshapes to a fixed batch copy the batch (a 0 in the target) instead."""
+    known = weights | _constants(graph)
     for node in graph.node:
-        if node.op_type != "Reshape" or node.input[1] not in weights:
+        # Weights are reshaped too; they have no batch.
+        if node.op_type != "Reshape" or node.input[1] not in known or node.input[0] in known:
             continue
-        tensor = weights[node.input[1]]
+        tensor = known[node.input[1]]
         target = numpy_helper.to_array(tensor).copy()
-        if fixed_batch and target[0] == fixed_batch:
+        if fixed_batch and target.size and target[0] == fixed_batch:
             target[0] = 0
             tensor.CopyFrom(numpy_helper.from_array(target, tensor.name))
+
+
+def _constants(graph: GraphProto) -> dict[str, TensorProto]:
+    """Return the tensors of the Constant nodes, by the name of what they put out."""
+    return {
+        node.output[0]: node.attribute[0].t
+        for node in graph.node
+        if node.op_type == "Constant" and node.attribute[0].name == "value"
+    }
 
 
 def split_prelu(model: ModelProto) -> int:

@@ -1,6 +1,5 @@
 """The import of a checkpoint: from its two files to ONNX and an entry in the local catalogue."""
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from app.models.mxnet.describe import describe
 from app.models.mxnet.errors import CheckpointError
 from app.models.mxnet.params import read_params
 from app.models.mxnet.symbol import Symbol, read_symbol
-from app.models.placing import Wishes, check_name, import_folder, origin_of, place
+from app.models.placing import Wishes, choose_name, import_folder, origin_of, place
 
 __all__ = ["SCHEME", "Stage", "import_checkpoint", "read_stages"]
 
@@ -64,7 +63,8 @@ def import_checkpoint(prefix: Path, epoch: int, folder: Path, wishes: Wishes) ->
         CheckpointError: it cannot be read or converted; nothing is left behind.
         OnlookerError: the name is taken, or the folder cannot be written.
     """
-    name = _name(prefix, wishes, folder)
+    usual = prefix.name if prefix.name not in ANYONE else prefix.resolve().parent.name
+    name = choose_name(wishes, usual, SCHEME, folder)
     stages = read_stages(prefix, epoch)
     symbols, conversions = zip(*(stage.convert() for stage in stages), strict=True)
     described = describe(symbols, conversions, wishes)
@@ -117,14 +117,6 @@ def _about(file: str) -> Iterator[None]:
         yield
     except CheckpointError as error:
         raise CheckpointError(f"{file}: {error}") from None
-
-
-def _name(prefix: Path, wishes: Wishes, folder: Path) -> str:
-    """Return the name of the new entry; one of an earlier import may be taken again."""
-    usual = prefix.name if prefix.name not in ANYONE else prefix.resolve().parent.name
-    name = wishes.name or re.sub(r"[^A-Za-z0-9.-]+", "-", usual).strip(".-")
-    check_name(name, SCHEME, folder)
-    return name
 
 
 def _write(work: Path, name: str, conversions: Sequence[Conversion]) -> list[Path]:

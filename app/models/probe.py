@@ -1,0 +1,69 @@
+"""What an embedder is, told by running it: the length of its vectors, and whether it takes several faces."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnxruntime as ort
+
+from app.models.alignment import SIZE
+from app.models.arrays import Floats
+from app.models.catalogue import Input
+from app.models.feed import blob
+from app.models.netfile import NetError, one_line
+
+__all__ = ["Probe", "probe"]
+
+#: How far a face's numbers may move, relative to the largest, when others are in the same run. Devices that
+#: compute with fewer digits stay below; a face that got another one's numbers does not.
+CLOSE = 1e-2
+#: onnxruntime writes nothing about a run that fails.
+SILENT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """The length of an embedder's vectors, and whether it takes several faces in one run."""
+
+    dimension: int
+    batches: bool
+
+
+def probe(session: ort.InferenceSession, feed: Input) -> Probe:
+    """Run the embedder `session` on one and on two pictures.
+
+    Raises:
+        NetError: it does not run, or does not put out one vector of finite numbers for each face.
+    """
+    # Two pictures that are far from each other: noise, and a slope from dark to bright.
+    noise = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
+    slope = np.broadcast_to(np.linspace(0, 255, SIZE).astype(np.uint8)[:, None, None], noise.shape)
+    alone = _run(session, blob([noise], feed))
+    lengths = [length for length in alone.shape[1:] if length > 1]
+    if len(alone) != 1 or len(lengths) != 1:
+        raise NetError(f"no embedder: expected one vector for each image, found {alone.shape}")
+    if not np.isfinite(alone).all():
+        raise NetError("no embedder: what it puts out for a random image is not finite")
+    return Probe(lengths[0], _batches(session, blob([np.ascontiguousarray(slope), noise], feed), alone))
+
+
+def _batches(session: ort.InferenceSession, both: Floats, alone: Floats) -> bool:
+    """Tell whether the second picture of `both` gets the numbers that it gets alone."""
+    try:
+        found = _run(session, both)
+    except NetError:
+        return False
+    if found.shape != (2, *alone.shape[1:]):
+        return False
+    return bool(np.abs(found[1] - alone[0]).max() <= CLOSE * np.abs(alone).max())
+
+
+def _run(session: ort.InferenceSession, pixels: Floats) -> Floats:
+    """Return the first output for `pixels`."""
+    quietly = ort.RunOptions()
+    quietly.log_severity_level = SILENT
+    names = [session.get_outputs()[0].name]
+    try:
+        return np.asarray(session.run(names, {session.get_inputs()[0].name: pixels}, quietly)[0])
+    except Exception as error:
+        # The exceptions of onnxruntime have no base of their own.
+        raise NetError(f"it does not run: {one_line(error)}") from None
