@@ -34,12 +34,17 @@ def embedder(
     ]
     shape = random.normal(0, 0.1, (CHANNELS * CELLS**2, dimension)).astype(np.float32)
     nodes += _tail(tail, weights, shape)
-    names = ["vector", "length"] if tail == "length" else ["vector"]
+    ranks = {"vector": {"map": 4, "grid": 4, "scalar": 1}.get(tail, 2)}
+    if tail == "length":
+        ranks["length"] = 2
     graph = helper.make_graph(
         nodes,
         "net",
         [helper.make_tensor_value_info("pixels", kind, list(pixels))],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names],
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, [None] * rank)
+            for name, rank in ranks.items()
+        ],
         [numpy_helper.from_array(value, name) for name, value in weights.items()],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
@@ -86,6 +91,6 @@ def detector_of(shapes: dict[str, tuple[int, ...]]) -> ModelProto:
         weights.append(numpy_helper.from_array(np.zeros(shape, np.float32), f"{name}_zeros"))
         nodes.append(helper.make_node("Add", ["nothing", f"{name}_zeros"], [name]))
     pixels = helper.make_tensor_value_info("pixels", TensorProto.FLOAT, [1, 3, "h", "w"])
-    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in shapes]
+    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, dims) for name, dims in shapes.items()]
     graph = helper.make_graph(nodes, "net", [pixels], outputs, weights)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)

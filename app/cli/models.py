@@ -1,5 +1,6 @@
 """`onlooker models`: list, pull, verify and import nets."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,8 @@ def list_entries() -> None:
 
 @models.command()
 @click.argument("names", nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="Pull every entry whose licence is accepted.")
-@click.option("--accept-licence", is_flag=True, help="Pull entries with a restricted licence too.")
+@click.option("--all", "everything", is_flag=True, help="Pull all but what is restricted.")
+@click.option("--accept-licence", is_flag=True, help="Pull what is restricted too.")
 def pull(names: tuple[str, ...], everything: bool, accept_licence: bool) -> None:
     """Pull the entries NAMES; without any, the nets that the settings name."""
     settings = load_settings()
@@ -103,26 +104,21 @@ def _verify_outputs(chosen: list[Entry], names: tuple[str, ...], settings: Setti
         raise IntegrityError(f"farther from MXNet than {LIMIT:g} of the largest: {', '.join(bad)}")
 
 
-def _wishes(command: Any) -> Any:
-    """Give `command` the options by which a person tells what a net is."""
-    for option in reversed(
-        (
-            click.option("--name", help="Name in the catalogue; the file's own when not given."),
-            click.option(
-                "--kind",
-                type=click.Choice(["detection", "embedding"]),
-                help="Told from the graph if not given.",
-            ),
-            click.option(
-                "--colour", type=click.Choice(["RGB", "BGR"]), help="Order in which the net is fed colours."
-            ),
-            click.option("--mean", type=float, help="Taken from every pixel (0-255) first."),
-            click.option("--scale", type=float, help="What is left is multiplied by this."),
-            click.option(
-                "--licence", default="not stated", show_default=True, help="Put down in the catalogue."
-            ),
-        )
-    ):
+#: By which a person tells what a net is.
+WISHES = (
+    click.option("--name", help="Name in the catalogue; the file's own when not given."),
+    click.option(
+        "--kind", type=click.Choice(["detection", "embedding"]), help="Told from the graph if not given."
+    ),
+    click.option("--colour", type=click.Choice(["RGB", "BGR"]), help="Order of the colours it is fed."),
+    click.option("--mean", type=float, help="Taken from every pixel (0-255) first."),
+    click.option("--scale", type=float, help="What is left is multiplied by this."),
+    click.option("--licence", default="not stated", show_default=True, help="Put down in the catalogue."),
+)
+
+
+def _wishes(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(WISHES):
         command = option(command)
     return command
 

@@ -14,7 +14,7 @@ from app.models.catalogue import DetectorEntry, Entry, Input, read_entry
 from app.models.detection import ARCHITECTURES, load_detector
 from app.models.netfile import NetError, check_net, check_sides, one_line, read_net
 from app.models.placing import PlacementError, Wishes, choose_name, import_folder, origin_of, place
-from app.models.probe import probe
+from app.models.probe import probe, run_net
 from app.models.rewrite import free_axes, split_prelu
 from app.models.runtime import load_session
 
@@ -114,7 +114,9 @@ def _detector(session: ort.InferenceSession, wishes: OnnxWishes) -> dict[str, An
     if wishes.threshold is not None:
         raise NetError("--threshold is for embedders; this is a detector")
     known = ", ".join(ARCHITECTURES)
-    architecture = wishes.architecture or tell_architecture(_shapes(session))
+    outputs = run_net(session, np.zeros((1, 3, *TRIED), np.float32))
+    shapes = {name: output.shape for name, output in outputs.items()}
+    architecture = wishes.architecture or tell_architecture(shapes)
     if architecture is None:
         raise NetError(f"cannot tell from its outputs how the detector is read; say --architecture: {known}")
     if architecture not in ARCHITECTURES:
@@ -158,14 +160,3 @@ def _session(model: ModelProto) -> ort.InferenceSession:
     except Exception as error:
         # The exceptions of onnxruntime have no base of their own.
         raise NetError(f"onnxruntime does not take it: {one_line(error)}") from None
-
-
-def _shapes(session: ort.InferenceSession) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the outputs for one picture."""
-    pixels = np.zeros((1, 3, *TRIED), np.float32)
-    names = [output.name for output in session.get_outputs()]
-    try:
-        found = session.run(names, {session.get_inputs()[0].name: pixels})
-    except Exception as error:
-        raise NetError(f"it does not run on {TRIED[1]}x{TRIED[0]} pixels: {one_line(error)}") from None
-    return {name: np.shape(output) for name, output in zip(names, found, strict=True)}

@@ -11,7 +11,7 @@ from app.models.catalogue import Input
 from app.models.feed import blob
 from app.models.netfile import NetError, one_line
 
-__all__ = ["Probe", "probe"]
+__all__ = ["Probe", "probe", "run_net"]
 
 #: How far a face's numbers may move, relative to the largest, when others are in the same run. Devices that
 #: compute with fewer digits stay below; a face that got another one's numbers does not.
@@ -37,7 +37,7 @@ def probe(session: ort.InferenceSession, feed: Input) -> Probe:
     # Two pictures that are far from each other: noise, and a slope from dark to bright.
     noise = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
     slope = np.broadcast_to(np.linspace(0, 255, SIZE).astype(np.uint8)[:, None, None], noise.shape)
-    alone = _run(session, blob([noise], feed))
+    alone = _first(session, blob([noise], feed))
     lengths = [length for length in alone.shape[1:] if length > 1]
     if len(alone) != 1 or len(lengths) != 1:
         raise NetError(f"no embedder: expected one vector for each image, found {alone.shape}")
@@ -49,7 +49,7 @@ def probe(session: ort.InferenceSession, feed: Input) -> Probe:
 def _batches(session: ort.InferenceSession, both: Floats, alone: Floats) -> bool:
     """Tell whether the second picture of `both` gets the numbers that it gets alone."""
     try:
-        found = _run(session, both)
+        found = _first(session, both)
     except NetError:
         return False
     if found.shape != (2, *alone.shape[1:]):
@@ -57,13 +57,19 @@ def _batches(session: ort.InferenceSession, both: Floats, alone: Floats) -> bool
     return bool(np.abs(found[1] - alone[0]).max() <= CLOSE * np.abs(alone).max())
 
 
-def _run(session: ort.InferenceSession, pixels: Floats) -> Floats:
-    """Return the first output for `pixels`."""
+def run_net(session: ort.InferenceSession, pixels: Floats) -> dict[str, Floats]:
+    """Return the outputs of `session` for `pixels`, (N, 3, H, W), by their names, or raise NetError."""
     quietly = ort.RunOptions()
     quietly.log_severity_level = SILENT
-    names = [session.get_outputs()[0].name]
+    names = [output.name for output in session.get_outputs()]
     try:
-        return np.asarray(session.run(names, {session.get_inputs()[0].name: pixels}, quietly)[0])
+        found = session.run(names, {session.get_inputs()[0].name: pixels}, quietly)
     except Exception as error:
         # The exceptions of onnxruntime have no base of their own.
-        raise NetError(f"it does not run: {one_line(error)}") from None
+        size = f"{pixels.shape[3]}x{pixels.shape[2]}"
+        raise NetError(f"it does not run on {size} pixels: {one_line(error)}") from None
+    return {name: np.asarray(output) for name, output in zip(names, found, strict=True)}
+
+
+def _first(session: ort.InferenceSession, pixels: Floats) -> Floats:
+    return next(iter(run_net(session, pixels).values()))

@@ -5,11 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import onnx
 import pytest
 from click.testing import CliRunner
+from onnx_files import embedder
 
 from app.cli import cli
 from app.errors import OnlookerError
+from app.models.catalogue import load_catalogue
 from app.settings import ROOT, load_settings
 
 
@@ -163,14 +166,48 @@ def test_an_import_says_how_it_is_used(folder: Path, shared_data: Path) -> None:
     assert run("verify", "y1") == "y1: present\n"
 
 
-def test_an_import_that_fails_is_one_line(folder: Path, tmp_path: Path) -> None:
+def test_an_onnx_import_says_how_it_is_used(folder: Path, tmp_path: Path) -> None:
+    onnx.save(embedder(), tmp_path / "net_1.onnx")
+    lines = run("import-onnx", str(tmp_path / "net_1.onnx"), "--licence", "CC0").splitlines()
+    assert lines == [
+        "net-1: embedder, net-1.onnx (0.2 MB)",
+        "use it: ONLOOKER_EMBEDDER=net-1 (48 dimensions)",
+        "no threshold is known yet: run `onlooker calibrate`, or set ONLOOKER_THRESHOLD",
+        "it is fed RGB pixels as (x - 127.5) * 0.00784314",
+    ]
+    assert "CC0" in next(line for line in run("list").splitlines() if "net-1" in line)
+    assert run("verify", "net-1") == "net-1: present\n"
+    again = ("import-onnx", str(tmp_path / "net_1.onnx"), "--threshold", "0.4", "--mean", "0", "--scale", "1")
+    assert run(*again).splitlines()[2:] == ["it is fed RGB pixels as (x - 0) * 1"]
+    assert load_catalogue(folder).embedder("net-1").threshold == 0.4
+
+
+def test_an_onnx_detector_can_be_named_by_the_setting(folder: Path, shared_data: Path) -> None:
+    path = shared_data / "models" / "yunet_n_dynamic.onnx"
+    assert run("import-onnx", str(path), "--name", "small", "--kind", "detection").splitlines() == [
+        "small: detector, small.onnx (0.3 MB)",
+        "use it: ONLOOKER_DETECTOR=small",
+        "it is fed BGR pixels as (x - 0) * 1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (["import-mxnet", "nothing", "0"], "cannot read nothing-symbol.json: No such file or directory"),
+        (["import-onnx", "nothing.onnx"], "cannot read nothing.onnx: No such file or directory"),
+        (["import-onnx", "README.md"], "README.md: not an ONNX file, or a truncated one"),
+    ],
+)
+def test_an_import_that_fails_is_one_line(folder: Path, command: list[str], says: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", "from app.cli import main; main()", "models", "import-mxnet", "nothing", "0"],
+        [sys.executable, "-c", "from app.cli import main; main()", "models", *command],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr == "onlooker: cannot read nothing-symbol.json: No such file or directory\n"
+    assert done.stderr == f"onlooker: {says}\n"
+    assert not list(folder.glob("*.onnx"))
 
 
 def test_there_must_be_something_to_hold_against_mxnet(folder: Path) -> None:

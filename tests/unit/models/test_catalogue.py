@@ -128,3 +128,20 @@ def test_what_is_misspelt_is_named(tmp_path: Path, old: str, new: str, says: str
 def test_what_is_no_catalogue_is_an_error(tmp_path: Path, text: str) -> None:
     with pytest.raises(CatalogueError):
         read(tmp_path, text)
+
+
+def test_every_net_is_in_the_documentation(catalogue: Catalogue) -> None:
+    text = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    for entry in catalogue:
+        assert entry.kind == "media" or f"| `{entry.name}`" in text
+
+
+def test_what_the_documentation_writes_by_hand_is_understood(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    blocks = [part.split("```")[0] for part in text.split("```toml\n")[1:]]
+    (tmp_path / "local.toml").write_text(
+        "\n".join(blocks).replace('"..."', f'"{"0" * 64}"'), encoding="utf-8"
+    )
+    read = load_catalogue(tmp_path)
+    assert read.embedder("mine").threshold == 0.42
+    assert read.embedder("sface").threshold == 0.4
