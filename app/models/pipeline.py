@@ -1,5 +1,6 @@
 """The way of one image: detect, gate, align, embed."""
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,16 +10,17 @@ from numpy.typing import NDArray
 
 from app.models.alignment import SIZE, align
 from app.models.arrays import Floats, Image
-from app.models.catalogue import load_catalogue
+from app.models.chosen import chosen_nets, prepare_nets
 from app.models.detection import Detections, Detector, load_detector
 from app.models.embedding import Embedder, load_embedder
-from app.models.fetch import pull_all
 from app.models.gate import Gate, gate
 from app.models.report import Report
 from app.models.runtime import runtime_for
 from app.settings import Settings
 
 __all__ = ["Analysis", "Recogniser", "load_recogniser"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +103,10 @@ def load_recogniser(settings: Settings, report: Report | None = None) -> Recogni
     Raises:
         OnlookerError: a name is unknown, a file cannot be had, or the device cannot be used.
     """
-    folder = settings.weights_dir
-    catalogue = load_catalogue(folder)
+    chosen, folder = chosen_nets(settings), settings.weights_dir
+    _log.info("%s", prepare_nets(settings, report))
     runtime = runtime_for(settings)
-    finder, embedder = catalogue.detector(settings.detector), catalogue.embedder(settings.embedder)
-    pull_all([finder, embedder], folder, settings.weights_mirror, report)
-    detector = load_detector(
-        finder, folder, runtime, side=settings.detection_side, score=settings.detection_score
-    )
-    net = load_embedder(embedder, folder, runtime)
-    return Recogniser(detector, net, settings.min_face, settings.embed_score, runtime.images)
+    side, score = settings.detection_side, settings.detection_score
+    detector = load_detector(chosen.detector, folder, runtime, side=side, score=score)
+    embedder = load_embedder(chosen.embedder, folder, runtime)
+    return Recogniser(detector, embedder, settings.min_face, settings.embed_score, runtime.images)
