@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from app.evaluation.calibration import RULE
 from app.evaluation.evaluation import Evaluation
 from app.evaluation.tally import STEPS, Tally
 
@@ -46,17 +47,23 @@ def _draw_roc(axes: "Axes", evaluation: Evaluation) -> None:
     for genuine, impostors, attempts, label, colour in curves:
         if attempts and len(impostors):
             far, tar = _roc(genuine, impostors, attempts)
-            axes.plot(far, tar, label=f"{label} ({len(impostors):,} of two people)", color=colour)
-    axes.set_xscale("log")
-    axes.set_xlim(right=1)
+            # What rests on few false accepts says little.
+            firm = far * len(impostors) >= RULE
+            axes.plot(far, tar, color=colour, linestyle=":")
+            axes.plot(far[firm], tar[firm], label=f"{label} ({len(impostors):,} of two people)", color=colour)
+    if axes.lines:
+        axes.set_xscale("log")
+        axes.set_xlim(right=1)
     # No accept rate is above 1; a curve that lies there all along still needs an axis.
     axes.set_ylim(min(0.95, axes.get_ylim()[0]), 1.003)
     axes.set_xlabel("false accept rate")
     axes.set_ylabel("true accept rate")
-    axes.set_title("ROC")
+    axes.set_title(f"ROC (dotted: fewer than {RULE} false accepts)")
     axes.grid(visible=True, which="major", alpha=0.3)
     if axes.lines:
         axes.legend(loc="lower right")
+    else:
+        axes.text(0.5, 0.5, "nothing to compare", transform=axes.transAxes, ha="center")
 
 
 def _roc(genuine: Tally, impostors: Tally, attempts: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -80,15 +87,17 @@ def _draw_histogram(axes: "Axes", evaluation: Evaluation) -> None:
     threshold = evaluation.sample.embedder.threshold
     if threshold is not None:
         axes.axvline(threshold, color="black", linestyle="--", linewidth=1, label=f"threshold {threshold:g}")
-    axes.set_yscale("log")
+    if axes.patches:
+        axes.set_yscale("log")
     # Room for the legend above the highest bar.
-    axes.set_ylim(top=3)
+    axes.set_ylim(top=10)
     axes.set_xlim(_edges(everything.impostors, everything.genuine))
     axes.set_xlabel("cosine similarity")
     axes.set_ylabel("share of comparisons")
     axes.set_title("All comparisons of two pictures")
     axes.grid(visible=True, which="major", alpha=0.3)
-    axes.legend(loc="upper center", ncols=3)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="upper center", ncols=2)
 
 
 def _bars(tally: Tally) -> NDArray[np.int64]:
