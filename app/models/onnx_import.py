@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from onnx import ModelProto
 
 from app.errors import OnlookerError
@@ -13,10 +12,17 @@ from app.models.alignment import SIZE
 from app.models.catalogue import DetectorEntry, Entry, Input, read_entry
 from app.models.detection import ARCHITECTURES, load_detector
 from app.models.netfile import NetError, check_net, check_sides, one_line, read_net
-from app.models.placing import PlacementError, Wishes, choose_name, import_folder, origin_of, place
+from app.models.placing import (
+    PlacementError,
+    Wishes,
+    choose_name,
+    describe_files,
+    import_folder,
+    origin_of,
+    place,
+)
 from app.models.probe import probe, run_net
-from app.models.rewrite import free_axes, split_prelu
-from app.models.runtime import load_session
+from app.models.runtime import Runtime, Session
 
 __all__ = ["SCHEME", "OnnxWishes", "import_onnx", "tell_architecture"]
 
@@ -64,19 +70,22 @@ def import_onnx(path: Path, folder: Path, wishes: OnnxWishes) -> Entry:
             "homepage": "",
             "licence": wishes.licence,
             "made_from": [origin_of(path.name, data)],
+            "files": describe_files([copy]),
         }
         try:
-            described = _describe(copy, wishes)
-            _try(copy, read_entry(name, {**table, **described, "files": []}))
+            table |= _describe(copy, wishes)
+            _try(read_entry(name, table), work)
         except NetError as error:
             raise PlacementError(f"{path.name}: {error}") from None
-        return place([copy], name, {**table, **described}, folder, work)
+        return place([copy], name, table, folder, work)
 
 
 def tell_architecture(outputs: dict[str, tuple[int, ...]]) -> str | None:
     """Return the name under which a detector reads `outputs`, the shapes for one image by their names."""
     if {"cls_8", "obj_8", "bbox_8", "kps_8"} <= set(outputs):
         return "yunet"
+    if outputs and all(name.startswith("face_rpn_") for name in outputs):
+        return "retinaface"
     if all(len(shape) == 4 for shape in outputs.values()):
         return "centerface" if sorted(shape[1] for shape in outputs.values()) == CENTERFACE else None
     places = sorted(shape[-1] for shape in outputs.values() if shape)
@@ -91,8 +100,6 @@ def _describe(path: Path, wishes: OnnxWishes) -> dict[str, Any]:
     embeds = wishes.kind == "embedding" if wishes.kind else _embeds(model, wishes)
     if embeds:
         check_sides(model)
-    free_axes(model)
-    split_prelu(model)
     session = _session(model)
     if embeds:
         return _embedder(session, _fed(centred, wishes), wishes)
@@ -103,14 +110,14 @@ def _embeds(model: ModelProto, wishes: OnnxWishes) -> bool:
     return wishes.architecture is None and len(model.graph.output) <= MOST_OUTPUTS
 
 
-def _embedder(session: ort.InferenceSession, feed: Input, wishes: OnnxWishes) -> dict[str, Any]:
+def _embedder(session: Session, feed: Input, wishes: OnnxWishes) -> dict[str, Any]:
     if wishes.architecture is not None:
         raise NetError("--architecture says how a detector is read; this is an embedder")
     found = {"kind": "embedder", "size": SIZE, "dimension": probe(session, feed).dimension, "input": feed}
     return found if wishes.threshold is None else {**found, "threshold": wishes.threshold}
 
 
-def _detector(session: ort.InferenceSession, wishes: OnnxWishes) -> dict[str, Any]:
+def _detector(session: Session, wishes: OnnxWishes) -> dict[str, Any]:
     if wishes.threshold is not None:
         raise NetError("--threshold is for embedders; this is a detector")
     known = ", ".join(ARCHITECTURES)
@@ -125,13 +132,13 @@ def _detector(session: ort.InferenceSession, wishes: OnnxWishes) -> dict[str, An
     return {"kind": "detector", "architecture": architecture, "input": feed}
 
 
-def _try(path: Path, entry: Entry) -> None:
+def _try(entry: Entry, folder: Path) -> None:
     """Let the detector of `entry` look at a picture; an embedder was tried when it was described."""
     if not isinstance(entry, DetectorEntry):
         return
     picture = np.random.default_rng(0).integers(0, 256, (*TRIED, 3), dtype=np.uint8)
     try:
-        load_detector(entry, path, side=max(TRIED), score=0.5, threads=1).detect(picture)
+        load_detector(entry, folder, Runtime(), side=max(TRIED), score=0.5).detect(picture)
     except OnlookerError:
         raise
     except Exception as error:
@@ -154,9 +161,9 @@ def _starts_with_arithmetic(model: ModelProto) -> bool:
     return any(node.op_type in ARITHMETIC for node in model.graph.node if pixels in node.input)
 
 
-def _session(model: ModelProto) -> ort.InferenceSession:
+def _session(model: ModelProto) -> Session:
     try:
-        return load_session(model, 1)
+        return Runtime().load(model)
     except Exception as error:
         # The exceptions of onnxruntime have no base of their own.
         raise NetError(f"onnxruntime does not take it: {one_line(error)}") from None

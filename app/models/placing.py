@@ -15,7 +15,7 @@ from app.models.catalogue import Entry, File, Origin, load_catalogue
 from app.models.fetch import workspace
 from app.models.local import put_local
 
-__all__ = ["PlacementError", "Wishes", "choose_name", "import_folder", "origin_of", "place"]
+__all__ = ["PlacementError", "Wishes", "choose_name", "describe_files", "import_folder", "origin_of", "place"]
 
 
 class PlacementError(OnlookerError):
@@ -68,6 +68,17 @@ def origin_of(name: str, data: bytes) -> Origin:
     return Origin(name, len(data), hashlib.sha256(data).hexdigest())
 
 
+def describe_files(paths: Sequence[Path]) -> list[File]:
+    """Describe the files that are to be placed."""
+    return [_describe(path) for path in paths]
+
+
+def _describe(path: Path) -> File:
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return File(path.name, path.name, path.stat().st_size, digest)
+
+
 def place(files: Sequence[Path], name: str, table: Mapping[str, Any], folder: Path, work: Path) -> Entry:
     """Move `files` from `work` to `folder`, make `table` the entry `name` and return it, or change nothing.
 
@@ -75,8 +86,7 @@ def place(files: Sequence[Path], name: str, table: Mapping[str, Any], folder: Pa
         OnlookerError: a file would overwrite one of another entry, or the entry cannot be written.
     """
     _check_free({path.name for path in files}, name, folder)
-    complete = msgspec.to_builtins({**table, "files": [_describe(path) for path in files]})
-    _swap(files, folder, work, lambda: put_local(folder, name, complete))
+    _swap(files, folder, work, lambda: put_local(folder, name, msgspec.to_builtins(table)))
     return load_catalogue(folder).get(name)
 
 
@@ -86,12 +96,6 @@ def _check_free(files: set[str], name: str, folder: Path) -> None:
         for file in entry.files if entry.name != name else ():
             if file.name in files:
                 raise PlacementError(f"{file.name} belongs to {entry.name!r} already; say --name")
-
-
-def _describe(path: Path) -> File:
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return File(path.name, path.name, path.stat().st_size, digest)
 
 
 def _swap(files: Sequence[Path], folder: Path, work: Path, record: Callable[[], None]) -> None:

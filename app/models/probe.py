@@ -3,21 +3,19 @@
 from dataclasses import dataclass
 
 import numpy as np
-import onnxruntime as ort
 
 from app.models.alignment import SIZE
 from app.models.arrays import Floats
 from app.models.catalogue import Input
 from app.models.feed import blob
 from app.models.netfile import NetError, one_line
+from app.models.runtime import Session
 
 __all__ = ["Probe", "probe", "run_net"]
 
 #: How far a face's numbers may move, relative to the largest, when others are in the same run. Devices that
 #: compute with fewer digits stay below; a face that got another one's numbers does not.
 CLOSE = 1e-2
-#: onnxruntime writes nothing about a run that fails.
-SILENT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +26,7 @@ class Probe:
     batches: bool
 
 
-def probe(session: ort.InferenceSession, feed: Input) -> Probe:
+def probe(session: Session, feed: Input) -> Probe:
     """Run the embedder `session` on one and on two pictures.
 
     Raises:
@@ -46,7 +44,7 @@ def probe(session: ort.InferenceSession, feed: Input) -> Probe:
     return Probe(lengths[0], _batches(session, blob([np.ascontiguousarray(slope), noise], feed), alone))
 
 
-def _batches(session: ort.InferenceSession, both: Floats, alone: Floats) -> bool:
+def _batches(session: Session, both: Floats, alone: Floats) -> bool:
     """Tell whether the second picture of `both` gets the numbers that it gets alone."""
     try:
         found = _first(session, both)
@@ -57,19 +55,16 @@ def _batches(session: ort.InferenceSession, both: Floats, alone: Floats) -> bool
     return bool(np.abs(found[1] - alone[0]).max() <= CLOSE * np.abs(alone).max())
 
 
-def run_net(session: ort.InferenceSession, pixels: Floats) -> dict[str, Floats]:
+def run_net(session: Session, pixels: Floats) -> dict[str, Floats]:
     """Return the outputs of `session` for `pixels`, (N, 3, H, W), by their names, or raise NetError."""
-    quietly = ort.RunOptions()
-    quietly.log_severity_level = SILENT
-    names = [output.name for output in session.get_outputs()]
     try:
-        found = session.run(names, {session.get_inputs()[0].name: pixels}, quietly)
+        found = session.run(None, {session.inputs[0]: pixels})
     except Exception as error:
         # The exceptions of onnxruntime have no base of their own.
         size = f"{pixels.shape[3]}x{pixels.shape[2]}"
         raise NetError(f"it does not run on {size} pixels: {one_line(error)}") from None
-    return {name: np.asarray(output) for name, output in zip(names, found, strict=True)}
+    return dict(zip(session.outputs, found, strict=True))
 
 
-def _first(session: ort.InferenceSession, pixels: Floats) -> Floats:
+def _first(session: Session, pixels: Floats) -> Floats:
     return next(iter(run_net(session, pixels).values()))

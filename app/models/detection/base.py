@@ -1,20 +1,21 @@
 """What every detector is and gives: faces as columns."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from app.models.arrays import Floats, Image
 from app.models.catalogue import Input
 from app.models.detection.nms import shares, suppress
 from app.models.feed import blob
+from app.models.runtime import Session
 
-__all__ = ["STRIDE", "Detections", "Detector"]
+__all__ = ["STRIDE", "Detections", "Detector", "SingleShot"]
 
 #: Width and height of what the nets are fed are multiples of this.
 STRIDE = 32
@@ -45,26 +46,47 @@ class Detections:
 
 
 class Detector(ABC):
-    """Finds faces with one net; may be used by several threads at once."""
+    """Finds faces; may be used by several threads at once."""
 
-    def __init__(self, session: ort.InferenceSession, feed: Input, side: int, score: float) -> None:
-        """Set up for images that are scaled down to `side` pixels and for faces of at least `score`."""
-        self._session = session
-        self._input: str = session.get_inputs()[0].name
-        self._feed = feed
-        self._side = side
-        self._score = score
+    #: Whether it finds landmarks; those of one that does not are NaN.
+    landmarks: ClassVar[bool] = True
 
     def detect(self, image: Image) -> Detections:
         """Find the faces of `image`, (H, W, 3) uint8 BGR."""
-        height, width = image.shape[:2]
-        scaled = self._scale(image)
-        factors = np.array([width / scaled.shape[1], height / scaled.shape[0]], dtype=np.float32)
-        fed = blob([_pad(scaled)], self._feed)
-        candidates = self._decode(self._session.run(self._outputs, {self._input: fed}), fed.shape[3])
-        found = _one_for_each_face(candidates)
-        boxes = (found.boxes.reshape(-1, 2, 2) * factors).clip(0, [width, height]).reshape(-1, 4)
-        return Detections(boxes.astype(np.float32), found.landmarks * factors, found.scores)
+        return self.detect_all([image])[0]
+
+    @abstractmethod
+    def detect_all(self, images: Sequence[Image]) -> list[Detections]:
+        """Find the faces of each of `images`, (H, W, 3) uint8 BGR of any sizes."""
+
+
+class SingleShot(Detector):
+    """A detector that is one net, which sees each image once."""
+
+    def __init__(self, session: Session, feed: Input, *, side: int, score: float, batch: int) -> None:
+        """Set up for `batch` images at once, scaled down to `side` pixels, and faces of at least `score`."""
+        self._session = session
+        self._feed = feed
+        self._side = side
+        self._score = score
+        self._batch = batch
+
+    def detect_all(self, images: Sequence[Image]) -> list[Detections]:
+        """Find the faces of each of `images`; those that are fed in one size go through the net together."""
+        scaled = [self._scale(image) for image in images]
+        padded = [_pad(image) for image in scaled]
+        found: dict[int, Detections] = {}
+        for rows in _batches([image.shape for image in padded], self._batch):
+            for row, candidates in zip(rows, self._run([padded[row] for row in rows]), strict=True):
+                found[row] = _in_pixels_of(images[row], scaled[row], _one_for_each_face(candidates))
+        return [found[row] for row in range(len(images))]
+
+    def _run(self, images: Sequence[Image]) -> Iterator[Detections]:
+        """Return the candidates of each of `images`, which are of one size."""
+        fed = blob(images, self._feed)
+        outputs = self._session.run(self._outputs, {self._session.inputs[0]: fed})
+        for row in range(len(images)):
+            yield self._decode([output[row] for output in outputs], fed.shape[3])
 
     def _scale(self, image: Image) -> Image:
         """Return `image`, scaled down where its longer side is too long; never up."""
@@ -83,7 +105,30 @@ class Detector(ABC):
 
     @abstractmethod
     def _decode(self, outputs: list[Floats], width: int) -> Detections:
-        """Return every candidate that reaches the score, in pixels of the net's input, `width` wide."""
+        """Return every candidate of one image that reaches the score, in pixels of what the net was fed.
+
+        Args:
+            outputs: the image's rows of the outputs.
+            width: of what the net was fed, in pixels.
+        """
+
+
+def _batches(shapes: Sequence[tuple[int, ...]], most: int) -> Iterator[list[int]]:
+    """Return the rows of equal `shapes` together, at most `most` of them."""
+    rows: dict[tuple[int, ...], list[int]] = {}
+    for row, shape in enumerate(shapes):
+        rows.setdefault(shape, []).append(row)
+    for same in rows.values():
+        for first in range(0, len(same), most):
+            yield same[first : first + most]
+
+
+def _in_pixels_of(image: Image, scaled: Image, found: Detections) -> Detections:
+    """Return what was found in `scaled`, brought to the pixels of `image` and into it."""
+    height, width = image.shape[:2]
+    factors = np.array([width / scaled.shape[1], height / scaled.shape[0]], dtype=np.float32)
+    boxes = (found.boxes.reshape(-1, 2, 2) * factors).clip(0, [width, height]).reshape(-1, 4)
+    return Detections(boxes.astype(np.float32), found.landmarks * factors, found.scores)
 
 
 def _pad(image: Image) -> Image:

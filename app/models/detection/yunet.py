@@ -3,7 +3,7 @@
 import numpy as np
 
 from app.models.arrays import Floats
-from app.models.detection.base import Detections, Detector
+from app.models.detection.base import Detections, SingleShot
 
 __all__ = ["YuNet"]
 
@@ -11,7 +11,7 @@ STRIDES = (8, 16, 32)
 HEADS = ("cls", "obj", "bbox", "kps")
 
 
-class YuNet(Detector):
+class YuNet(SingleShot):
     """Read the four heads that YuNet has at each stride."""
 
     @property
@@ -20,7 +20,7 @@ class YuNet(Detector):
 
     def _decode(self, outputs: list[Floats], width: int) -> Detections:
         levels = [
-            self._level([output[0] for output in outputs[first : first + len(HEADS)]], stride, width)
+            self._level(outputs[first : first + len(HEADS)], stride, width)
             for stride, first in zip(STRIDES, range(0, len(outputs), len(HEADS)), strict=True)
         ]
         return Detections(

@@ -14,7 +14,7 @@ from app.models.mxnet.describe import describe
 from app.models.mxnet.errors import CheckpointError
 from app.models.mxnet.params import read_params
 from app.models.mxnet.symbol import Symbol, read_symbol
-from app.models.placing import Wishes, choose_name, import_folder, origin_of, place
+from app.models.placing import Wishes, choose_name, describe_files, import_folder, origin_of, place
 
 __all__ = ["SCHEME", "Stage", "import_checkpoint", "read_stages"]
 
@@ -68,16 +68,18 @@ def import_checkpoint(prefix: Path, epoch: int, folder: Path, wishes: Wishes) ->
     stages = read_stages(prefix, epoch)
     symbols, conversions = zip(*(stage.convert() for stage in stages), strict=True)
     described = describe(symbols, conversions, wishes)
-    table = {
-        **described,
-        "title": f"{name}, imported from MXNet",
-        "source": f"{SCHEME}{prefix.resolve()}@{epoch}",
-        "homepage": "",
-        "licence": wishes.licence,
-        "made_from": [origin for stage in stages for origin in stage.origins()],
-    }
     with import_folder(folder) as work:
-        return place(_write(work, name, conversions), name, table, folder, work)
+        files = _write(work, name, conversions)
+        table = {
+            **described,
+            "title": f"{name}, imported from MXNet",
+            "source": f"{SCHEME}{prefix.resolve()}@{epoch}",
+            "homepage": "",
+            "licence": wishes.licence,
+            "made_from": [origin for stage in stages for origin in stage.origins()],
+            "files": describe_files(files),
+        }
+        return place(files, name, table, folder, work)
 
 
 def read_stages(prefix: Path, epoch: int) -> list[Stage]:

@@ -10,8 +10,11 @@ from onnx_files import DIMENSION, embedder
 
 from app.models import embedding
 from app.models.catalogue import CatalogueError, EmbedderEntry, File, Input
-from app.models.embedding import BATCH, Embedder, load_embedder
+from app.models.embedding import Embedder, load_embedder
 from app.models.feed import blob
+from app.models.runtime import Runtime
+
+BATCH = 4
 
 
 def entry(dimension: int = DIMENSION) -> EmbedderEntry:
@@ -23,7 +26,7 @@ def entry(dimension: int = DIMENSION) -> EmbedderEntry:
 
 def load(model: onnx.ModelProto, folder: Path, dimension: int = DIMENSION) -> Embedder:
     onnx.save(model, folder / "net.onnx")
-    return load_embedder(entry(dimension), folder / "net.onnx", threads=1)
+    return load_embedder(entry(dimension), folder, Runtime(faces=BATCH))
 
 
 @pytest.fixture
@@ -110,4 +113,4 @@ def test_a_net_that_is_not_what_its_entry_says_is_refused_when_it_is_loaded(
 def test_a_file_that_is_no_net_is_refused_when_it_is_loaded(tmp_path: Path) -> None:
     (tmp_path / "net.onnx").write_text("a page that says: not found", encoding="utf-8")
     with pytest.raises(CatalogueError, match="net: not an ONNX file"):
-        load_embedder(entry(), tmp_path / "net.onnx", threads=1)
+        load_embedder(entry(), tmp_path, Runtime())

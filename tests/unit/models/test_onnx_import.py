@@ -16,9 +16,10 @@ from app.models.arrays import Image
 from app.models.catalogue import CatalogueError, DetectorEntry, EmbedderEntry, load_catalogue
 from app.models.detection import load_detector
 from app.models.embedding import load_embedder
-from app.models.fetch import State, ensure, path_of, state_of
+from app.models.fetch import State, ensure, state_of
 from app.models.onnx_import import OnnxWishes, import_onnx, tell_architecture
 from app.models.pipeline import Recogniser
+from app.models.runtime import Runtime
 from app.settings import Settings
 
 
@@ -47,7 +48,7 @@ def test_an_embedder_is_taken_as_it_is_and_can_be_loaded(tmp_path: Path) -> None
     digest = hashlib.sha256(data).hexdigest()
     assert (origin.name, origin.bytes, origin.sha256) == ("brought.onnx", len(data), digest)
     assert state_of(entry.files[0], weights) is State.PRESENT
-    net = load_embedder(entry, ensure("mine", Settings(weights_dir=weights)), threads=1)
+    net = load_embedder(entry, weights, Runtime())
     assert net.embed(np.zeros((1, 112, 112, 3), np.uint8)).shape == (1, DIMENSION)
 
 
@@ -89,7 +90,7 @@ def test_a_real_detector_is_told_by_its_outputs_and_finds_faces(
     entry = import_onnx(published[name], tmp_path, OnnxWishes(name="mine"))
     assert isinstance(entry, DetectorEntry)
     assert (entry.architecture, entry.input.colour) == (name, colour)
-    detector = load_detector(entry, path_of(entry, tmp_path), side=640, score=0.5, threads=1)
+    detector = load_detector(entry, tmp_path, Runtime(), side=640, score=0.5)
     assert len(detector.detect(still("groups/t1.jpg"))) == 6
 
 
@@ -100,7 +101,7 @@ def test_the_default_embedder_brought_again_gives_the_same_embeddings(
     entry = import_onnx(weights / "faceplugin-512.onnx", tmp_path, wishes)
     assert isinstance(entry, EmbedderEntry)
     found = recogniser.analyse(still("groups/t1.jpg"))
-    net = load_embedder(entry, path_of(entry, tmp_path), threads=1)
+    net = load_embedder(entry, tmp_path, Runtime())
     np.testing.assert_allclose(net.embed(found.aligned), found.embeddings, atol=1e-5)
 
 
@@ -115,6 +116,7 @@ CELLS = {"8": 100, "16": 25, "32": 9}
         ({f"{n}{s}": (1, c * 2, n) for s, c in CELLS.items() for n in (1, 4, 10)}, "scrfd"),
         ({f"{n}_{s}": (1, c, 1) for n in ("cls", "obj", "bbox", "kps") for s, c in CELLS.items()}, "yunet"),
         ({str(n): (1, c, 64, 80) for n, c in enumerate((1, 2, 2, 10))}, "centerface"),
+        ({f"face_rpn_{n}_stride32": (1, 4, 8, 10) for n in ("cls_prob", "bbox_pred")}, "retinaface"),
         ({str(n): (1, c, 64, 80) for n, c in enumerate((1, 2, 2, 8))}, None),
         ({"boxes": (100, 4), "scores": (100, 1), "number": ()}, None),
     ],

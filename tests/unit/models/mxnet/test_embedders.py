@@ -13,6 +13,7 @@ from app.models.embedding import Embedder, load_embedder
 from app.models.fetch import ensure
 from app.models.mxnet import Wishes, import_checkpoint
 from app.models.pipeline import Recogniser
+from app.models.runtime import Runtime
 from app.settings import Settings
 
 FOLDER = "face_recognition/examples/knn_examples/train"
@@ -57,7 +58,7 @@ def brought(checkpoint: Callable, tmp_path_factory: pytest.TempPathFactory) -> C
         weights = tmp_path_factory.mktemp(name)
         entry = import_checkpoint(found.prefix, found.epoch, weights, Wishes(name="net"))
         path = ensure("net", Settings(weights_dir=weights))
-        return Brought(load_embedder(entry, path, threads=2), path, dict(np.load(found.golden)))
+        return Brought(load_embedder(entry, weights, Runtime(threads=2)), path, dict(np.load(found.golden)))
 
     return bring
 
