@@ -72,7 +72,8 @@ def _input_dims(model: ModelProto) -> tuple[int, ...]:
     tensor = inputs[0].type.tensor_type
     dims = tuple(dim.dim_value for dim in tensor.shape.dim)
     if tensor.elem_type != TensorProto.FLOAT:
-        kind = TensorProto.DataType.Name(tensor.elem_type).lower()
+        names = {number: name.lower() for name, number in TensorProto.DataType.items()}
+        kind = names.get(tensor.elem_type, "unknown")
         raise NetError(f"the input takes {kind} numbers; expected float, of 32 bits")
     if len(dims) != 4 or dims[1] not in (0, CHANNELS):
         shape = "x".join(str(dim or "?") for dim in dims)

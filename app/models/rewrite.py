@@ -44,9 +44,11 @@ def _free_reshapes(graph: GraphProto, weights: dict[str, TensorProto], fixed_bat
 def _constants(graph: GraphProto) -> dict[str, TensorProto]:
     """Return the tensors of the Constant nodes, by the name of what they put out."""
     return {
-        node.output[0]: node.attribute[0].t
+        node.output[0]: attribute.t
         for node in graph.node
-        if node.op_type == "Constant" and node.attribute[0].name == "value"
+        if node.op_type == "Constant"
+        for attribute in node.attribute
+        if attribute.name == "value"
     }
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from onnx_files import DIMENSION, detector_of, embedder
 
@@ -233,6 +235,7 @@ NOT_ONNX = r"^brought\.onnx: not an ONNX file"
         (outside_in_a_node, {}, "the weight 'hidden' is kept in another file"),
         (two_inputs, {}, "expected one input, found 2"),
         (net(kind=TensorProto.FLOAT16), {}, "takes float16 numbers; expected float, of 32 bits"),
+        (net(kind=122), {}, "takes unknown numbers; expected float, of 32 bits"),
         (net(pixels=(1, 1, 112, 112)), {}, "takes 1x1x112x112; expected batch x 3 x height x width"),
         (net(pixels=(1, 112, 112, 3)), {}, "takes 1x112x112x3"),
         (net(pixels=(1, 3, 128, 128)), {}, "takes 128x128 pixels; expected 112x112"),
@@ -272,6 +275,32 @@ def test_a_net_that_is_refused_leaves_nothing_behind(
     assert capfd.readouterr() == ("", "")
     assert everything(weights) == before
     assert [entry.name for entry in load_catalogue(weights)].count("brought") == 1
+
+
+@given(places=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=3))
+@settings(max_examples=100)
+def test_a_damaged_file_is_refused_in_one_line_or_is_a_net_all_the_same(
+    places: list[tuple[int, int]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("damaged")
+    model = embedder("constant", dimension=2)
+    data = bytearray(model.SerializeToString())
+    # What is damaged is the graph: other weights are another net.
+    kept = np.zeros(len(data), bool)
+    for tensor in model.graph.initializer:
+        start = data.find(tensor.raw_data)
+        kept[start : start + len(tensor.raw_data)] = True
+    graph = np.flatnonzero(~kept)
+    for place, value in places:
+        data[graph[place % len(graph)]] = value
+    (folder / "brought.onnx").write_bytes(data)
+    try:
+        entry = import_onnx(folder / "brought.onnx", folder / "weights", OnnxWishes())
+    except OnlookerError as error:
+        assert "\n" not in str(error)
+        assert everything(folder / "weights") == {}
+    else:
+        assert isinstance(entry, EmbedderEntry)
 
 
 def test_an_entry_that_cannot_be_written_takes_its_file_with_it(
