@@ -57,5 +57,7 @@ class Proposals:
 def proposals_of(about: Mapping[str, str]) -> Proposals:
     """Return what makes regions, from the numbers that an import has stored with a graph."""
     numbers = {name.removeprefix("proposal."): text for name, text in about.items()}
-    scales, ratios = (tuple(float(word) for word in numbers[name].split(",")) for name in ("scales", "ratios"))
+    scales, ratios = (
+        tuple(float(word) for word in numbers[name].split(",")) for name in ("scales", "ratios")
+    )
     return Proposals(int(numbers["stride"]), scales, ratios)
