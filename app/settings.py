@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
@@ -96,6 +96,20 @@ class Settings(BaseSettings):
     threads: Positive = Field(
         1,
         description="Threads of each net. One, with several frames in flight, gives the most frames; two give the lowest latency at low load.",
+    )
+    device: Literal["auto", "cpu", "cuda", "tensorrt"] = Field(
+        "auto",
+        description="Where nets run; `auto` is CUDA where that works, else the CPU. What is asked for by name and cannot be had is an error.",
+    )
+    batch: Annotated[int, Field(ge=0, le=256)] = Field(
+        0,
+        description="Frames, of all streams, that go through the nets together; 0 is 1 on a CPU, 8 on a GPU.",
+    )
+    batch_wait: float = Field(
+        0.01,
+        gt=0,
+        le=1,
+        description="Most seconds that a frame waits for others to go with; only with a batch.",
     )
     in_flight: Annotated[int, Field(ge=0)] = Field(
         0, description="Frames worked on at once; 0 is one more than there are cores."

@@ -17,6 +17,7 @@ from app.models.embedding import load_embedder
 from app.models.feed import blob
 from app.models.fetch import ensure, path_of
 from app.models.report import console_report
+from app.models.runtime import Runtime
 from app.settings import Settings
 
 GOAL = 1.7
@@ -37,7 +38,7 @@ def main() -> int:
     plain.intra_op_num_threads = plain.inter_op_num_threads = 1
     session = ort.InferenceSession(str(path), plain, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
-    embedder = load_embedder(entry, path, threads=1)
+    embedder = load_embedder(entry, settings.weights_dir, Runtime())
     shipped = lambda: session.run(None, {name: blob(list(faces), entry.input)})[0]  # noqa: E731
     ours = lambda: embedder.embed(faces)  # noqa: E731
 

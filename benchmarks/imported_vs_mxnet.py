@@ -15,11 +15,11 @@ from _report import report
 from app.models.catalogue import EmbedderEntry
 from app.models.embedding import load_embedder
 from app.models.feed import blob
-from app.models.fetch import path_of
 from app.models.mxnet import Wishes, import_checkpoint
 from app.models.mxnet.importer import read_stages
 from app.models.mxnet.oracle import prepare_oracle
 from app.models.report import console_report
+from app.models.runtime import Runtime
 from app.settings import ROOT, Settings
 
 GOAL = 2.5
@@ -39,7 +39,7 @@ def main() -> int:
         entry = import_checkpoint(options.prefix, options.epoch, Path(folder), Wishes(kind="embedding"))
         if not isinstance(entry, EmbedderEntry):
             raise SystemExit(f"{options.prefix} is no embedder")
-        embedder = load_embedder(entry, path_of(entry, Path(folder)), threads=1)
+        embedder = load_embedder(entry, Path(folder), Runtime())
     faces = np.random.default_rng(0).integers(0, 256, (1, entry.size, entry.size, 3), dtype=np.uint8)
     fed = {"data": blob(list(faces), entry.input)}
     theirs: list[float] = []

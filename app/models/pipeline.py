@@ -1,6 +1,7 @@
 """The way of one image: detect, gate, align, embed."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +12,10 @@ from app.models.arrays import Floats, Image
 from app.models.catalogue import load_catalogue
 from app.models.detection import Detections, Detector, load_detector
 from app.models.embedding import Embedder, load_embedder
-from app.models.fetch import path_of, pull_all
+from app.models.fetch import pull_all
 from app.models.gate import Gate, gate
 from app.models.report import Report
+from app.models.runtime import runtime_for
 from app.settings import Settings
 
 __all__ = ["Analysis", "Recogniser", "load_recogniser"]
@@ -37,52 +39,75 @@ class Analysis:
 
 
 class Recogniser:
-    """Analyses images; holds no state between them and may be used by several threads at once."""
+    """Analyses images; holds no state between them and may be used by several threads at once.
 
-    def __init__(self, detector: Detector, embedder: Embedder, min_face: int, embed_score: float) -> None:
+    batch: how many images it is best given at once.
+    """
+
+    def __init__(
+        self, detector: Detector, embedder: Embedder, min_face: int, embed_score: float, batch: int = 1
+    ) -> None:
         """Join `detector` and `embedder`; `min_face` and `embed_score` set the gate."""
         self.detector = detector
         self.embedder = embedder
+        self.batch = batch
         self._min_face = min_face
         self._embed_score = embed_score
 
     def analyse(self, image: Image) -> Analysis:
         """Find the faces of `image`, (H, W, 3) uint8 BGR, and embed those that pass the gate."""
+        return self.analyse_all([image])[0]
+
+    def analyse_all(self, images: Sequence[Image]) -> list[Analysis]:
+        """Analyse `images`, of any sizes, together; the seconds of each are its share."""
         started = time.perf_counter()
-        detections = self.detector.detect(image)
+        detections = self.detector.detect_all(images)
         detected = time.perf_counter()
-        gates = gate(detections, self._min_face, self._embed_score)
-        passed = np.flatnonzero(gates == Gate.PASSED)
-        aligned = np.zeros((len(detections), SIZE, SIZE, 3), dtype=np.uint8)
-        for row in passed:
-            aligned[row] = align(image, detections.landmarks[row])
+        gates = [gate(found, self._min_face, self._embed_score) for found in detections]
+        aligned = [
+            _aligned(image, found, passed)
+            for image, found, passed in zip(images, detections, gates, strict=True)
+        ]
         all_aligned = time.perf_counter()
-        embeddings = np.zeros((len(detections), self.embedder.dimension), dtype=np.float32)
-        embeddings[passed] = self.embedder.embed(aligned[passed])
+        embeddings = self._embed(aligned, gates)
         seconds = {
-            "detect": detected - started,
-            "align": all_aligned - detected,
-            "embed": time.perf_counter() - all_aligned,
+            "detect": (detected - started) / len(images),
+            "align": (all_aligned - detected) / len(images),
+            "embed": (time.perf_counter() - all_aligned) / len(images),
         }
-        return Analysis(detections, gates, embeddings, aligned, seconds)
+        columns = zip(detections, gates, embeddings, aligned, strict=True)
+        return [Analysis(*column, dict(seconds)) for column in columns]
+
+    def _embed(self, aligned: Sequence[Image], gates: Sequence[NDArray[np.uint8]]) -> list[Floats]:
+        """Return the embeddings (N, D) of each image's faces; those of all images are made together."""
+        passed = np.concatenate(gates) == Gate.PASSED
+        embeddings = np.zeros((len(passed), self.embedder.dimension), dtype=np.float32)
+        embeddings[passed] = self.embedder.embed(np.concatenate(aligned)[passed])
+        ends = np.cumsum([len(column) for column in gates])[:-1]
+        return np.split(embeddings, ends)
+
+
+def _aligned(image: Image, detections: Detections, gates: NDArray[np.uint8]) -> Image:
+    """Return the faces of `image`, (N, 112, 112, 3) uint8 BGR; zeros for those that did not pass the gate."""
+    aligned = np.zeros((len(detections), SIZE, SIZE, 3), dtype=np.uint8)
+    for row in np.flatnonzero(gates == Gate.PASSED):
+        aligned[row] = align(image, detections.landmarks[row])
+    return aligned
 
 
 def load_recogniser(settings: Settings, report: Report | None = None) -> Recogniser:
     """Load the nets that `settings` name, pulling what is missing first.
 
     Raises:
-        OnlookerError: a name is unknown, or a file cannot be had.
+        OnlookerError: a name is unknown, a file cannot be had, or the device cannot be used.
     """
     folder = settings.weights_dir
     catalogue = load_catalogue(folder)
+    runtime = runtime_for(settings)
     finder, embedder = catalogue.detector(settings.detector), catalogue.embedder(settings.embedder)
     pull_all([finder, embedder], folder, settings.weights_mirror, report)
     detector = load_detector(
-        finder,
-        path_of(finder, folder),
-        side=settings.detection_side,
-        score=settings.detection_score,
-        threads=settings.threads,
+        finder, folder, runtime, side=settings.detection_side, score=settings.detection_score
     )
-    net = load_embedder(embedder, path_of(embedder, folder), threads=settings.threads)
-    return Recogniser(detector, net, settings.min_face, settings.embed_score)
+    net = load_embedder(embedder, folder, runtime)
+    return Recogniser(detector, net, settings.min_face, settings.embed_score, runtime.images)

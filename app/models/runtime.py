@@ -1,23 +1,117 @@
-"""onnxruntime sessions, set up so that several of them share the cores well."""
+"""Where and how nets run: onnxruntime sessions on a device, set up so that several share it well."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import onnx
 import onnxruntime as ort
 from onnx import ModelProto
 
-__all__ = ["load_session"]
+from app.models.arrays import Floats
+from app.models.device import Device, choose_device, providers_of
+from app.models.rewrite import free_axes, split_prelu
+from app.settings import Settings, private_folder
+
+__all__ = ["Runtime", "Session", "runtime_for"]
 
 ERRORS_ONLY = 3
+#: Frames, and faces, in one run, where the settings do not say. On a CPU more frames bring nothing, and more
+#: faces cost memory with the size of the crowd; a GPU is idle between small runs.
+ON_CPU, ON_GPU = (1, 4), (8, 64)
 
 
-def load_session(model: ModelProto | Path, threads: int) -> ort.InferenceSession:
-    """Return a CPU session of `model` with `threads` threads; it may be run by several threads at once."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
-    options.log_severity_level = ERRORS_ONLY
-    # Sessions that spin while they wait take the cores from each other: 123 CPU ms a frame instead of 56.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    source = model.SerializeToString() if isinstance(model, ModelProto) else str(model)
-    return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+class Session:
+    """One net, ready to run; may be run by several threads at once."""
+
+    def __init__(self, session: ort.InferenceSession) -> None:
+        self._session = session
+        #: Names, in the net's order.
+        self.inputs = tuple(str(value.name) for value in session.get_inputs())
+        self.outputs = tuple(str(value.name) for value in session.get_outputs())
+        #: What is stored with the graph, as text.
+        self.metadata: dict[str, str] = session.get_modelmeta().custom_metadata_map
+
+    def run(self, names: Sequence[str] | None, feeds: Mapping[str, Floats]) -> list[Floats]:
+        """Return the outputs called `names`, or all; arrays go to the device and come back once each."""
+        binding = self._session.io_binding()
+        for name, values in feeds.items():
+            binding.bind_cpu_input(name, np.ascontiguousarray(values))
+        for name in names or self.outputs:
+            binding.bind_output(name, "cpu")
+        self._session.run_with_iobinding(binding)
+        outputs: list[Floats] = binding.copy_outputs_to_cpu()
+        return outputs
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """A device and what is to be known to use it well.
+
+    threads: of each net, on the CPU.
+    images, faces: how many of each go through a net in one run.
+    engines: folder in which TensorRT keeps what it has built.
+    """
+
+    device: Device = Device.CPU
+    threads: int = 1
+    images: int = ON_CPU[0]
+    faces: int = ON_CPU[1]
+    engines: Path | None = None
+
+    def load(self, net: Path | ModelProto) -> Session:
+        """Return a session of `net`, with free axes and in the form that is fastest here."""
+        model = net if isinstance(net, ModelProto) else onnx.load(net)
+        free_axes(model)
+        if self.device is Device.CPU:
+            split_prelu(model)
+        return self.session(model)
+
+    def session(self, model: ModelProto) -> Session:
+        """Return a session of `model` as it is."""
+        made = ort.InferenceSession(
+            model.SerializeToString(),
+            self._options(),
+            providers=providers_of(self.device),
+            provider_options=self._provider_options(),
+            # Where a device fails, that is to be said, not made up for by a slower one.
+            enable_fallback=0,
+        )
+        return Session(made)
+
+    def _options(self) -> ort.SessionOptions:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = self.threads
+        options.inter_op_num_threads = 1
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+        options.log_severity_level = ERRORS_ONLY
+        # Sessions that spin while they wait take the cores from each other: 123 CPU ms a frame instead of 56.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        return options
+
+    def _provider_options(self) -> list[dict[str, Any]]:
+        """Return the options of each provider."""
+        # The exhaustive search, the default, starts again for every new size of image and of batch.
+        cuda = {"cudnn_conv_algo_search": "HEURISTIC"}
+        tensorrt: dict[str, Any] = {}
+        if self.engines is not None:
+            tensorrt = {"trt_engine_cache_enable": True, "trt_engine_cache_path": str(self.engines)}
+        known = {"CUDAExecutionProvider": cuda, "TensorrtExecutionProvider": tensorrt}
+        return [known.get(provider, {}) for provider in providers_of(self.device)]
+
+
+def runtime_for(settings: Settings) -> Runtime:
+    """Return the runtime that `settings` ask for.
+
+    Raises:
+        DeviceError: the device cannot be used.
+    """
+    device = choose_device(settings.device).device
+    images, faces = ON_CPU if device is Device.CPU else ON_GPU
+    engines = None
+    if device is Device.TENSORRT:
+        engines = private_folder(settings) / "tensorrt"
+        engines.mkdir(exist_ok=True)
+    return Runtime(device, settings.threads, settings.batch or images, faces, engines)

@@ -1,23 +1,45 @@
 """Detectors: the nets that find faces and their landmarks."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-import onnx
-
 from app.models.catalogue import CatalogueError, DetectorEntry
-from app.models.detection.base import Detections, Detector
+from app.models.detection.base import Detections, Detector, SingleShot
 from app.models.detection.centerface import CenterFace
+from app.models.detection.fr50 import FR50
+from app.models.detection.mtcnn import MTCNN
+from app.models.detection.retinaface import RetinaFace
+from app.models.detection.scrfd import SCRFD
 from app.models.detection.yunet import YuNet
-from app.models.rewrite import free_axes, split_prelu
-from app.models.runtime import load_session
+from app.models.runtime import Runtime, Session
 
-__all__ = ["CenterFace", "Detections", "Detector", "YuNet", "load_detector"]
+__all__ = [
+    "ARCHITECTURES",
+    "FR50",
+    "MTCNN",
+    "SCRFD",
+    "CenterFace",
+    "Detections",
+    "Detector",
+    "RetinaFace",
+    "YuNet",
+    "load_detector",
+]
 
-ARCHITECTURES: dict[str, type[Detector]] = {"centerface": CenterFace, "yunet": YuNet}
+SINGLE_SHOT: dict[str, type[SingleShot]] = {
+    "centerface": CenterFace,
+    "retinaface": RetinaFace,
+    "scrfd": SCRFD,
+    "yunet": YuNet,
+}
+#: What a catalogue may call the architecture of a detector.
+ARCHITECTURES: dict[str, type[Detector]] = {**SINGLE_SHOT, "mtcnn": MTCNN, "fr50": FR50}
 
 
-def load_detector(entry: DetectorEntry, path: Path, *, side: int, score: float, threads: int) -> Detector:
-    """Load the detector of `entry` from the file `path`.
+def load_detector(
+    entry: DetectorEntry, folder: Path, runtime: Runtime, *, side: int, score: float
+) -> Detector:
+    """Load the detector of `entry` from its files in `folder`.
 
     Raises:
         CatalogueError: nothing here can read its output.
@@ -26,8 +48,18 @@ def load_detector(entry: DetectorEntry, path: Path, *, side: int, score: float, 
         raise CatalogueError(
             f"{entry.name}: unknown architecture {entry.architecture!r}; known: {', '.join(ARCHITECTURES)}"
         )
-    model = onnx.load(path)
-    free_axes(model)
-    split_prelu(model)
-    session = load_session(model, threads)
-    return ARCHITECTURES[entry.architecture](session, entry.input, side, score)
+    try:
+        nets = [runtime.load(folder / file.name) for file in entry.files]
+        return _made(entry, nets, side=side, score=score, batch=runtime.images)
+    except CatalogueError as error:
+        raise CatalogueError(f"{entry.name}: {error}") from None
+
+
+def _made(entry: DetectorEntry, nets: Sequence[Session], *, side: int, score: float, batch: int) -> Detector:
+    """Put the `nets` into the class that reads them."""
+    if entry.architecture == "mtcnn":
+        return MTCNN(nets, entry.input, side=side, score=score)
+    if entry.architecture == "fr50":
+        return FR50(nets, entry.input, score=score)
+    kind = SINGLE_SHOT[entry.architecture]
+    return kind(nets[0], entry.input, side=side, score=score, batch=batch)

@@ -17,9 +17,7 @@ BASE = 16
 MOST_GROWTH = 10
 
 
-def anchors(
-    stride: int, scales: Sequence[float], ratios: Sequence[float], rows: int, columns: int
-) -> Floats:
+def anchors(stride: int, scales: Sequence[float], ratios: Sequence[float], rows: int, columns: int) -> Floats:
     """Return the anchors of a grid, (rows x columns x A, 4) float32, place by place, line by line.
 
     Args:

@@ -1,20 +1,21 @@
 """What every detector is and gives: faces as columns."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from app.models.arrays import Floats, Image
 from app.models.catalogue import Input
 from app.models.detection.nms import shares, suppress
-from app.models.feed import blob
+from app.models.feed import blob, shrunk
+from app.models.runtime import Session
 
-__all__ = ["STRIDE", "Detections", "Detector"]
+__all__ = ["STRIDE", "Detections", "Detector", "SingleShot"]
 
 #: Width and height of what the nets are fed are multiples of this.
 STRIDE = 32
@@ -28,7 +29,7 @@ class Detections:
 
     boxes: (N, 4) float32, x1, y1, x2, y2 in pixels of the image.
     landmarks: (N, 5, 2) float32, x, y in pixels: left eye, right eye, nose, left and right corner of the
-        mouth, left and right as seen in the image.
+        mouth, left and right as seen in the image; NaN for a face of which none were found.
     scores: (N,) float32, 0 to 1.
     """
 
@@ -43,38 +44,74 @@ class Detections:
         """Return the faces chosen by a mask, indices or a slice."""
         return Detections(self.boxes[chosen], self.landmarks[chosen], self.scores[chosen])
 
+    @classmethod
+    def of_boxes(cls, boxes: Floats, scores: Floats) -> "Detections":
+        """Return faces of which no landmarks were found."""
+        landmarks = np.full((len(scores), 5, 2), np.nan, dtype=np.float32)
+        return cls(boxes.astype(np.float32), landmarks, scores)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Detections"]) -> "Detections":
+        """Return the faces of all `parts`, of which there is at least one."""
+        return cls(
+            np.concatenate([part.boxes for part in parts]),
+            np.concatenate([part.landmarks for part in parts]),
+            np.concatenate([part.scores for part in parts]),
+        )
+
+    def surest(self, most: int = MOST) -> "Detections":
+        """Return at most so many of them, surest first; none whose box or score is no number."""
+        known = np.flatnonzero(np.isfinite(self.boxes).all(axis=1) & np.isfinite(self.scores))
+        return self[known[np.argsort(-self.scores[known], kind="stable")[:most]]]
+
 
 class Detector(ABC):
-    """Finds faces with one net; may be used by several threads at once."""
+    """Finds faces; may be used by several threads at once."""
 
-    def __init__(self, session: ort.InferenceSession, feed: Input, side: int, score: float) -> None:
-        """Set up for images that are scaled down to `side` pixels and for faces of at least `score`."""
-        self._session = session
-        self._input: str = session.get_inputs()[0].name
-        self._feed = feed
-        self._side = side
-        self._score = score
+    #: Whether it finds landmarks; those of one that does not are NaN.
+    landmarks: bool = True
+
+    @classmethod
+    def finds_landmarks(cls, outputs: Sequence[str]) -> bool:
+        """Tell whether a net of this kind that has these `outputs` finds landmarks."""
+        return cls.landmarks and bool(outputs)
 
     def detect(self, image: Image) -> Detections:
         """Find the faces of `image`, (H, W, 3) uint8 BGR."""
-        height, width = image.shape[:2]
-        scaled = self._scale(image)
-        factors = np.array([width / scaled.shape[1], height / scaled.shape[0]], dtype=np.float32)
-        fed = blob([_pad(scaled)], self._feed)
-        candidates = self._decode(self._session.run(self._outputs, {self._input: fed}), fed.shape[3])
-        found = _one_for_each_face(candidates)
-        boxes = (found.boxes.reshape(-1, 2, 2) * factors).clip(0, [width, height]).reshape(-1, 4)
-        return Detections(boxes.astype(np.float32), found.landmarks * factors, found.scores)
+        return self.detect_all([image])[0]
 
-    def _scale(self, image: Image) -> Image:
-        """Return `image`, scaled down where its longer side is too long; never up."""
-        height, width = image.shape[:2]
-        factor = self._side / max(height, width)
-        if factor >= 1:
-            return image
-        size = (max(1, round(width * factor)), max(1, round(height * factor)))
-        smooth = cv2.INTER_AREA if factor < 0.5 else cv2.INTER_LINEAR
-        return np.asarray(cv2.resize(image, size, interpolation=smooth), dtype=np.uint8)
+    @abstractmethod
+    def detect_all(self, images: Sequence[Image]) -> list[Detections]:
+        """Find the faces of each of `images`, (H, W, 3) uint8 BGR of any sizes."""
+
+
+class SingleShot(Detector):
+    """A detector that is one net, which sees each image once."""
+
+    def __init__(self, session: Session, feed: Input, *, side: int, score: float, batch: int) -> None:
+        """Set up for `batch` images at once, scaled down to `side` pixels, and faces of at least `score`."""
+        self._session = session
+        self._feed = feed
+        self._side = side
+        self._score = score
+        self._batch = batch
+
+    def detect_all(self, images: Sequence[Image]) -> list[Detections]:
+        """Find the faces of each of `images`; those that are fed in one size go through the net together."""
+        scaled = [shrunk(image, self._side) for image in images]
+        padded = [_pad(image) for image in scaled]
+        found: dict[int, Detections] = {}
+        for rows in _batches([image.shape for image in padded], self._batch):
+            for row, candidates in zip(rows, self._run([padded[row] for row in rows]), strict=True):
+                found[row] = in_pixels_of(images[row], scaled[row], _one_for_each_face(candidates))
+        return [found[row] for row in range(len(images))]
+
+    def _run(self, images: Sequence[Image]) -> Iterator[Detections]:
+        """Return the candidates of each of `images`, which are of one size."""
+        fed = blob(images, self._feed)
+        outputs = self._session.run(self._outputs, {self._session.inputs[0]: fed})
+        for row in range(len(images)):
+            yield self._decode([output[row] for output in outputs], fed.shape[3])
 
     @property
     @abstractmethod
@@ -83,7 +120,30 @@ class Detector(ABC):
 
     @abstractmethod
     def _decode(self, outputs: list[Floats], width: int) -> Detections:
-        """Return every candidate that reaches the score, in pixels of the net's input, `width` wide."""
+        """Return every candidate of one image that reaches the score, in pixels of what the net was fed.
+
+        Args:
+            outputs: the image's rows of the outputs.
+            width: of what the net was fed, in pixels.
+        """
+
+
+def _batches(shapes: Sequence[tuple[int, ...]], most: int) -> Iterator[list[int]]:
+    """Return the rows of equal `shapes` together, at most `most` of them."""
+    rows: dict[tuple[int, ...], list[int]] = {}
+    for row, shape in enumerate(shapes):
+        rows.setdefault(shape, []).append(row)
+    for same in rows.values():
+        for first in range(0, len(same), most):
+            yield same[first : first + most]
+
+
+def in_pixels_of(image: Image, scaled: Image, found: Detections) -> Detections:
+    """Return what was found in `scaled`, brought to the pixels of `image` and into it."""
+    height, width = image.shape[:2]
+    factors = np.array([width / scaled.shape[1], height / scaled.shape[0]], dtype=np.float32)
+    boxes = (found.boxes.reshape(-1, 2, 2) * factors).clip(0, [width, height]).reshape(-1, 4)
+    return Detections(boxes.astype(np.float32), found.landmarks * factors, found.scores)
 
 
 def _pad(image: Image) -> Image:
@@ -96,7 +156,7 @@ def _pad(image: Image) -> Image:
 
 def _one_for_each_face(candidates: Detections) -> Detections:
     """Suppress what overlaps; the faces that stay are means of what they stand for."""
-    surest = candidates[np.argsort(-candidates.scores, kind="stable")[:MOST]]
+    surest = candidates.surest()
     kept = suppress(surest.boxes, surest.scores)
     weights = shares(surest.boxes, surest.scores, kept)
     landmarks = np.tensordot(weights, surest.landmarks, axes=1)

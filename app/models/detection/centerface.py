@@ -3,14 +3,14 @@
 import numpy as np
 
 from app.models.arrays import Floats
-from app.models.detection.base import Detections, Detector
+from app.models.detection.base import Detections, SingleShot
 
 __all__ = ["CenterFace"]
 
 STRIDE = 4
 
 
-class CenterFace(Detector):
+class CenterFace(SingleShot):
     """Read the heat map, sizes, offsets and landmarks that CenterFace puts out."""
 
     @property
@@ -18,7 +18,7 @@ class CenterFace(Detector):
         return None
 
     def _decode(self, outputs: list[Floats], width: int) -> Detections:
-        heat, sizes, offsets, points = (output[0] for output in outputs)
+        heat, sizes, offsets, points = outputs
         rows, columns = np.nonzero(heat[0] >= self._score)
         high, wide = np.exp(sizes[:, rows, columns]) * STRIDE
         top = (rows + offsets[0, rows, columns] + 0.5) * STRIDE - high / 2

@@ -7,7 +7,7 @@ import numpy as np
 from app.models.arrays import Floats
 from app.models.catalogue import CatalogueError, Input
 from app.models.detection.anchors import anchors, moved, up_to_the_edge
-from app.models.detection.base import Detections, SingleShot, without_landmarks
+from app.models.detection.base import Detections, SingleShot
 from app.models.runtime import Session
 
 __all__ = ["RetinaFace"]
@@ -62,11 +62,11 @@ class RetinaFace(SingleShot):
         deltas = maps[1].transpose(1, 2, 0).reshape(-1, 4)[kept]
         boxes = up_to_the_edge(moved(placed, deltas))
         if len(maps) == 2:
-            return without_landmarks(boxes, scores[kept])
+            return Detections.of_boxes(boxes, scores[kept])
         sizes = (placed[:, 2:] - placed[:, :2] + 1)[:, None]
         points = maps[2].transpose(1, 2, 0).reshape(-1, 5, 2)[kept]
         landmarks = placed[:, None, :2] + (sizes - 1) / 2 + points * sizes
-        return Detections(boxes, landmarks, scores[kept])
+        return Detections(boxes, landmarks.astype(np.float32), scores[kept])
 
 
 def _is(name: str, kind: str, stride: int) -> bool:

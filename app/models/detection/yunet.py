@@ -3,7 +3,7 @@
 import numpy as np
 
 from app.models.arrays import Floats
-from app.models.detection.base import Detections, Detector
+from app.models.detection.base import Detections, SingleShot
 
 __all__ = ["YuNet"]
 
@@ -11,7 +11,7 @@ STRIDES = (8, 16, 32)
 HEADS = ("cls", "obj", "bbox", "kps")
 
 
-class YuNet(Detector):
+class YuNet(SingleShot):
     """Read the four heads that YuNet has at each stride."""
 
     @property
@@ -20,14 +20,10 @@ class YuNet(Detector):
 
     def _decode(self, outputs: list[Floats], width: int) -> Detections:
         levels = [
-            self._level([output[0] for output in outputs[first : first + len(HEADS)]], stride, width)
+            self._level(outputs[first : first + len(HEADS)], stride, width)
             for stride, first in zip(STRIDES, range(0, len(outputs), len(HEADS)), strict=True)
         ]
-        return Detections(
-            np.concatenate([level.boxes for level in levels]),
-            np.concatenate([level.landmarks for level in levels]),
-            np.concatenate([level.scores for level in levels]),
-        )
+        return Detections.joined(levels)
 
     def _level(self, heads: list[Floats], stride: int, width: int) -> Detections:
         """Read the heads of one stride; each has a row for each cell of a grid, line by line."""

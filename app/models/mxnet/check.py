@@ -5,14 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 
 from app.models.arrays import Floats
 from app.models.detection.proposals import proposals_of
 from app.models.mxnet.convert import Conversion, Part
 from app.models.mxnet.errors import CheckpointError
-from app.models.rewrite import free_axes, split_prelu
-from app.models.runtime import load_session
+from app.models.runtime import Runtime
 
 __all__ = ["run_parts", "self_check"]
 
@@ -41,7 +39,7 @@ def run_parts(conversion: Conversion, paths: Sequence[Path], image: Floats) -> d
     """Return everything that the graphs in `paths` put out for `image`, (1, 3, H, W), and the regions."""
     known = {conversion.parts[0].inputs[0].name: image}
     for part, path in zip(conversion.parts, paths, strict=True):
-        session = _session(path)
+        session = Runtime().load(path)
         if part.role == "head":
             regions = part.inputs[-1].name
             known[regions] = _regions(conversion, known, image)
@@ -49,14 +47,6 @@ def run_parts(conversion: Conversion, paths: Sequence[Path], image: Floats) -> d
         inputs = {tensor.name: known[tensor.name] for tensor in part.inputs}
         known.update(zip(names, session.run(names, inputs), strict=True))
     return known
-
-
-def _session(path: Path) -> ort.InferenceSession:
-    """Load the graph in `path` as it is loaded for use."""
-    model = onnx.load(path)
-    free_axes(model)
-    split_prelu(model)
-    return load_session(model, 1)
 
 
 def _regions(conversion: Conversion, known: dict[str, Floats], image: Floats) -> Floats:

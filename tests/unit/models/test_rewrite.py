@@ -14,7 +14,7 @@ from app.models.catalogue import Catalogue
 from app.models.feed import blob
 from app.models.pipeline import Recogniser
 from app.models.rewrite import free_axes, split_prelu
-from app.models.runtime import load_session
+from app.models.runtime import Runtime
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def test_a_split_prelu_changes_nothing(weights: Path, face: np.ndarray) -> None:
     assert split_prelu(model) == 33
     assert not any(node.op_type == "PRelu" for node in model.graph.node)
     (expected,) = published.run(None, {"input": face})
-    (found,) = load_session(model, 1).run(None, {"input": face})
+    (found,) = Runtime().session(model).run(None, {"input": face})
     assert np.abs(expected).max() > 0.1
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
@@ -40,7 +40,7 @@ def test_a_split_prelu_changes_nothing(weights: Path, face: np.ndarray) -> None:
 def test_the_batch_is_free(weights: Path, face: np.ndarray) -> None:
     model = onnx.load(weights / "faceplugin-512.onnx")
     free_axes(model)
-    session = load_session(model, 1)
+    session = Runtime().session(model)
     batch = np.concatenate([face, face[:, :, :, ::-1], face])
     (together,) = session.run(None, {"input": batch})
     for row in range(3):
@@ -56,7 +56,7 @@ def test_height_and_width_are_free(shared_data: Path) -> None:
     )
     model = onnx.load(path)
     free_axes(model)
-    session = load_session(model, 1)
+    session = Runtime().session(model)
     random = np.random.default_rng(3)
     for size, reference in (((640, 640), published), ((384, 640), dynamic), ((96, 32), dynamic)):
         image = random.uniform(0, 255, (1, 3, *size)).astype(np.float32)
@@ -101,5 +101,5 @@ def test_a_slope_for_each_channel_is_split() -> None:
     model = small_model(slope, [2, 6, 5, 5])
     x = np.random.default_rng(4).normal(0, 3, (2, 6, 5, 5)).astype(np.float32)
     assert split_prelu(model) == 1
-    (found,) = load_session(model, 1).run(None, {"x": x})
+    (found,) = Runtime().session(model).run(None, {"x": x})
     np.testing.assert_allclose(found, np.where(x > 0, x, slope * x), atol=1e-6)

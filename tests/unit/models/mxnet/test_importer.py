@@ -14,9 +14,10 @@ from app.models.arrays import Image
 from app.models.catalogue import CatalogueError, DetectorEntry, EmbedderEntry, load_catalogue
 from app.models.detection import load_detector
 from app.models.embedding import load_embedder
-from app.models.fetch import State, ensure, path_of, state_of
+from app.models.fetch import State, ensure, state_of
 from app.models.mxnet import CheckpointError, Wishes, import_checkpoint, importer
 from app.models.pipeline import Recogniser
+from app.models.runtime import Runtime
 from app.settings import Settings
 
 
@@ -63,7 +64,7 @@ def test_a_real_embedder_is_imported_and_knows_people(
     assert (entry.name, entry.dimension, entry.size, entry.threshold) == ("mobilefacenet-y1", 128, 112, None)
     assert (entry.input.colour, entry.input.mean, entry.input.scale) == ("RGB", 0.0, 1.0)
     assert state_of(entry.files[0], tmp_path) is State.PRESENT
-    net = load_embedder(entry, path_of(entry, tmp_path), threads=1)
+    net = load_embedder(entry, tmp_path, Runtime())
     names = ("obama", "obama2", "biden")
     faces = [
         recogniser.analyse(still(f"face_recognition/tests/test_images/{name}.jpg")).aligned[0]
@@ -108,7 +109,7 @@ def test_detectors_are_told_from_the_graph(
         }
     if architecture == "unknown":
         with pytest.raises(CatalogueError, match="unknown architecture 'unknown'"):
-            load_detector(entry, tmp_path / files[0], side=640, score=0.5, threads=1)
+            load_detector(entry, tmp_path, Runtime(), side=640, score=0.5)
 
 
 def test_the_nets_of_a_cascade_are_one_entry(shared_data: Path, tmp_path: Path) -> None:

@@ -8,12 +8,12 @@ import pytest
 from mxnet_files import Net, params_bytes
 
 from app.models.mxnet import CheckpointError, convert, read_params, read_symbol
-from app.models.runtime import load_session
+from app.models.runtime import Runtime
 
 
 def run(net: Net, x: np.ndarray) -> np.ndarray:
     conversion = convert(read_symbol(net.symbol_bytes()), read_params(params_bytes(net.params)))
-    return load_session(conversion.models[0], 1).run(None, {"data": x})[0]
+    return Runtime().session(conversion.models[0]).run(None, {"data": x})[0]
 
 
 def pixels(*shape: int) -> np.ndarray:
