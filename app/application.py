@@ -17,8 +17,7 @@ from app.background import Background
 from app.errors import OnlookerError
 from app.faust_cli import accept_app_after_command
 from app.logs import keep_calm
-from app.models.catalogue import load_catalogue
-from app.models.fetch import pull_all
+from app.models.choice import pull_chosen
 from app.models.report import console_report
 from app.parts import Parts
 from app.settings import Settings, is_loopback, load_settings, private_folder
@@ -150,7 +149,7 @@ def _prepare(app: Onlooker, loop: asyncio.AbstractEventLoop) -> None:
 
     Raises:
         OnlookerError: the web server would be open to others without a token; a folder, a net or a topic
-            cannot be had.
+            cannot be had; the nets do not go together.
     """
     settings, bind = app.settings, str(app.conf.web_bind)
     # Nobody has set logging up yet, and Python would write aiokafka's every failed attempt to standard error.
@@ -158,9 +157,7 @@ def _prepare(app: Onlooker, loop: asyncio.AbstractEventLoop) -> None:
     if app.conf.web_enabled and not settings.token and not is_loopback(bind):
         raise OnlookerError(f"listening on {bind} lets others in: set ONLOOKER_TOKEN, or use 127.0.0.1")
     _choose_folder(app)
-    catalogue = load_catalogue(settings.weights_dir)
-    nets = [catalogue.detector(settings.detector), catalogue.embedder(settings.embedder)]
-    pull_all(nets, settings.weights_dir, settings.weights_mirror, console_report())
+    pull_chosen(settings, console_report())
     app.cluster = loop.run_until_complete(create_topics(settings, settings.broker_wait))
     keep_calm("aiokafka")
     # At debug level these write messages, embeddings included, and what photographs say of themselves.

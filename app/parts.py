@@ -15,7 +15,7 @@ from app.agents.outbox import KafkaOutbox, Letters
 from app.agents.recognise import Recognise
 from app.messages import Enrolment, encode
 from app.metrics import Metrics
-from app.models.catalogue import load_catalogue
+from app.models.choice import chosen_nets
 from app.models.pipeline import load_recogniser
 from app.settings import Settings
 from app.tables.gallery import Gallery
@@ -45,16 +45,15 @@ class Parts:
     """Everything that a worker is made of."""
 
     def __init__(self, app: "faust.App", settings: Settings) -> None:
-        catalogue = load_catalogue(settings.weights_dir)
-        embedder = catalogue.embedder(settings.embedder)
+        choice = chosen_nets(settings)
+        embedder = choice.embedder
         threshold = embedder.threshold_or(settings.threshold)
         self.settings = settings
         self.topics = Topics(settings)
         self.metrics = Metrics()
         self.outbox = KafkaOutbox(app)
         self.letters = Letters(self.outbox, self.topics, self.metrics)
-        detector = catalogue.detector(settings.detector)
-        self.nets = Nets(partial(load_recogniser, settings), detector.identity, embedder.identity)
+        self.nets = Nets(partial(load_recogniser, settings), choice.finder, embedder.identity)
         self.gallery = Gallery(embedder.identity, threshold, settings.margin)
         self.identities = Identities(app, self.gallery, self.metrics)
         keep = int(settings.memory_days * _DAY)

@@ -19,6 +19,7 @@ from app.cli.client import Client, ClientError
 from app.cli.people import enrol
 from app.errors import OnlookerError
 from app.models.catalogue import load_catalogue
+from app.models.choice import pull_chosen
 from app.models.fetch import pull_all
 from app.models.report import console_report
 from app.settings import SOURCE_VARIABLE, Settings, private_folder
@@ -74,10 +75,10 @@ class Machine:
         if self._broker:
             with preparation(self._console) as report:
                 prepare_jars(settings.data_dir / "jars", report)
-        catalogue = load_catalogue(settings.weights_dir)
-        wanted = [catalogue.detector(settings.detector), catalogue.embedder(settings.embedder)]
-        media = [catalogue.get("demo-portraits")] if self._plan.source == "demo" else []
-        pull_all([*wanted, *media], settings.weights_dir, settings.weights_mirror, console_report())
+        pull_chosen(settings, console_report())
+        if self._plan.source == "demo":
+            media = load_catalogue(settings.weights_dir).get("demo-portraits")
+            pull_all([media], settings.weights_dir, settings.weights_mirror, console_report())
 
     async def run(self) -> None:
         """Start everything, say where it is, and keep it running until cancelled.

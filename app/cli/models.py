@@ -1,5 +1,6 @@
 """`onlooker models`: list, pull, verify and import nets."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def pull(names: tuple[str, ...], everything: bool) -> None:
     """Pull the entries NAMES; without any, the nets that the settings name."""
     settings = load_settings()
     catalogue = load_catalogue(settings.weights_dir)
-    chosen = _chosen(catalogue, names or (settings.detector, settings.embedder), everything)
+    chosen = _chosen(catalogue, names or settings.nets, everything)
     pull_all(chosen, settings.weights_dir, settings.weights_mirror, console_report())
     for entry in chosen:
         click.echo(f"{entry.name}: {_state(entry, settings)}")
@@ -65,7 +66,7 @@ def _verify_files(chosen: list[Entry], names: tuple[str, ...], settings: Setting
     bad = []
     for entry in chosen:
         states = {file.name: state_of(file, settings.weights_dir) for file in entry.files}
-        asked_for = entry.name in (names or (settings.detector, settings.embedder))
+        asked_for = entry.name in (names or settings.nets)
         if not asked_for and set(states.values()) == {State.MISSING}:
             continue
         click.echo(f"{entry.name}: {_summary(set(states.values()))}")
@@ -121,21 +122,24 @@ def import_mxnet(prefix: Path, epoch: int, **wishes: Any) -> None:
 
 def _described(entry: Entry) -> list[str]:
     """Tell what was imported, and how it is used."""
-    from app.models.detection import ARCHITECTURES
+    from app.models.detection import ARCHITECTURES, finds_landmarks
 
     files = ", ".join(f"{file.name} ({file.bytes / 1e6:.1f} MB)" for file in entry.files)
     lines = [f"{entry.name}: {entry.kind}, {files}"]
+    use = f"use it: ONLOOKER_DETECTOR={entry.name}"
     if isinstance(entry, EmbedderEntry):
         lines.append(f"use it: ONLOOKER_EMBEDDER={entry.name} ({entry.dimension} dimensions)")
         lines.append("no threshold is known yet: run `onlooker calibrate`, or set ONLOOKER_THRESHOLD")
     elif isinstance(entry, DetectorEntry) and entry.architecture not in ARCHITECTURES:
         lines.append("nothing here can read what it puts out, so that it cannot serve as detector")
+    elif isinstance(entry, DetectorEntry) and not finds_landmarks(entry, load_settings().weights_dir):
+        lines.append(f"{use} ONLOOKER_LANDMARKER=centerface (it finds no landmarks, which faces need)")
     else:
-        lines.append(f"use it: ONLOOKER_DETECTOR={entry.name}")
+        lines.append(use)
     return lines
 
 
-def _chosen(catalogue: Catalogue, names: tuple[str, ...], everything: bool) -> list[Entry]:
+def _chosen(catalogue: Catalogue, names: Sequence[str], everything: bool) -> list[Entry]:
     return list(catalogue) if everything else [catalogue.get(name) for name in names]
 
 

@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 
 from app.models.alignment import SIZE, align
 from app.models.arrays import Floats, Image
-from app.models.catalogue import load_catalogue
-from app.models.detection import Detections, Detector, load_detector
+from app.models.choice import Choice, pull_chosen
+from app.models.detection import Detections, Detector, Landmarked, load_detector
 from app.models.embedding import Embedder, load_embedder
-from app.models.fetch import pull_all
 from app.models.gate import Gate, gate
 from app.models.report import Report
-from app.models.runtime import runtime_for
+from app.models.runtime import Runtime, runtime_for
 from app.settings import Settings
 
 __all__ = ["Analysis", "Recogniser", "load_recogniser"]
@@ -99,15 +98,21 @@ def load_recogniser(settings: Settings, report: Report | None = None) -> Recogni
     """Load the nets that `settings` name, pulling what is missing first.
 
     Raises:
-        OnlookerError: a name is unknown, a file cannot be had, or the device cannot be used.
+        OnlookerError: a name is unknown, a file cannot be had, nothing finds landmarks, or the device cannot
+            be used.
     """
-    folder = settings.weights_dir
-    catalogue = load_catalogue(folder)
+    choice = pull_chosen(settings, report)
     runtime = runtime_for(settings)
-    finder, embedder = catalogue.detector(settings.detector), catalogue.embedder(settings.embedder)
-    pull_all([finder, embedder], folder, settings.weights_mirror, report)
-    detector = load_detector(
-        finder, folder, runtime, side=settings.detection_side, score=settings.detection_score
-    )
-    net = load_embedder(embedder, folder, runtime)
+    detector = _load_finder(choice, settings, runtime)
+    net = load_embedder(choice.embedder, settings.weights_dir, runtime)
     return Recogniser(detector, net, settings.min_face, settings.embed_score, runtime.images)
+
+
+def _load_finder(choice: Choice, settings: Settings, runtime: Runtime) -> Detector:
+    """Load what finds faces and their landmarks."""
+    folder, side, score = settings.weights_dir, settings.detection_side, settings.detection_score
+    detector = load_detector(choice.detector, folder, runtime, side=side, score=score)
+    if choice.landmarker is None:
+        return detector
+    landmarker = load_detector(choice.landmarker, folder, runtime, side=side, score=score)
+    return Landmarked(detector, landmarker)

@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import onnx
+
 from app.models.catalogue import CatalogueError, DetectorEntry
 from app.models.detection.base import Detections, Detector, SingleShot
 from app.models.detection.centerface import CenterFace
 from app.models.detection.fr50 import FR50
+from app.models.detection.landmarked import Landmarked
 from app.models.detection.mtcnn import MTCNN
 from app.models.detection.retinaface import RetinaFace
 from app.models.detection.scrfd import SCRFD
@@ -21,8 +24,10 @@ __all__ = [
     "CenterFace",
     "Detections",
     "Detector",
+    "Landmarked",
     "RetinaFace",
     "YuNet",
+    "finds_landmarks",
     "load_detector",
 ]
 
@@ -44,15 +49,30 @@ def load_detector(
     Raises:
         CatalogueError: nothing here can read its output.
     """
-    if entry.architecture not in ARCHITECTURES:
-        raise CatalogueError(
-            f"{entry.name}: unknown architecture {entry.architecture!r}; known: {', '.join(ARCHITECTURES)}"
-        )
+    _check_known(entry)
     try:
         nets = [runtime.load(folder / file.name) for file in entry.files]
         return _made(entry, nets, side=side, score=score, batch=runtime.images)
     except CatalogueError as error:
         raise CatalogueError(f"{entry.name}: {error}") from None
+
+
+def finds_landmarks(entry: DetectorEntry, folder: Path) -> bool:
+    """Tell whether the detector of `entry` finds landmarks, from the graph in its first file in `folder`.
+
+    Raises:
+        CatalogueError: nothing here can read its output.
+    """
+    _check_known(entry)
+    graph = onnx.load(folder / entry.files[0].name).graph
+    return ARCHITECTURES[entry.architecture].finds_landmarks([output.name for output in graph.output])
+
+
+def _check_known(entry: DetectorEntry) -> None:
+    if entry.architecture not in ARCHITECTURES:
+        raise CatalogueError(
+            f"{entry.name}: unknown architecture {entry.architecture!r}; known: {', '.join(ARCHITECTURES)}"
+        )
 
 
 def _made(entry: DetectorEntry, nets: Sequence[Session], *, side: int, score: float, batch: int) -> Detector:

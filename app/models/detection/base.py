@@ -103,7 +103,7 @@ class SingleShot(Detector):
         found: dict[int, Detections] = {}
         for rows in _batches([image.shape for image in padded], self._batch):
             for row, candidates in zip(rows, self._run([padded[row] for row in rows]), strict=True):
-                found[row] = in_pixels_of(images[row], scaled[row], _one_for_each_face(candidates))
+                found[row] = in_pixels_of(images[row], scaled[row], one_for_each_face(candidates))
         return [found[row] for row in range(len(images))]
 
     def _run(self, images: Sequence[Image]) -> Iterator[Detections]:
@@ -154,7 +154,7 @@ def _pad(image: Image) -> Image:
     return np.asarray(cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_CONSTANT), dtype=np.uint8)
 
 
-def _one_for_each_face(candidates: Detections) -> Detections:
+def one_for_each_face(candidates: Detections) -> Detections:
     """Suppress what overlaps; the faces that stay are means of what they stand for."""
     surest = candidates.surest()
     kept = suppress(surest.boxes, surest.scores)
