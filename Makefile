@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# What the nets run on: cpu, or gpu for NVIDIA's (`make RUNTIME=gpu run`). Another one wants `make clean` first.
+RUNTIME ?= cpu
 STAMP := $(VENV)/.installed
 
 .PHONY: run test lint bench setup clean
@@ -27,7 +29,7 @@ $(STAMP): setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Onlooker needs Python 3.11 or later: make PYTHON=python3.11"; exit 2; }
 	@echo "setting up $(VENV) (once)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --disable-pip-version-check -e '.[dev]'
+	@$(BIN)/python -m pip install --disable-pip-version-check -e '.[$(RUNTIME),dev]'
 	@# opencv-python draws windows, for which it wants the system's OpenGL; without that, the same
 	@# version without windows takes its place.
 	@$(BIN)/python -c 'import cv2' 2>/dev/null || { \

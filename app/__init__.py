@@ -4,6 +4,7 @@
 so that the parts that need no Faust can be imported without it.
 """
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,7 +18,14 @@ __all__ = ["app"]
 def __getattr__(name: str) -> Any:
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from app.application import make_app
+    from app.errors import OnlookerError
 
-    globals()["app"] = made = make_app()
+    try:
+        from app.application import make_app
+
+        globals()["app"] = made = make_app()
+    except OnlookerError as error:
+        # Faust asks for it, and would show a traceback.
+        print(f"onlooker: {error}", file=sys.stderr)
+        sys.exit(2)
     return made

@@ -17,7 +17,7 @@ from app.background import Background
 from app.errors import OnlookerError
 from app.faust_cli import accept_app_after_command
 from app.logs import keep_calm
-from app.models.choice import pull_chosen
+from app.models.chosen import prepare_nets
 from app.models.report import console_report
 from app.parts import Parts
 from app.settings import Settings, is_loopback, load_settings, private_folder
@@ -66,11 +66,8 @@ class OnlookerWorker(faust.Worker):
 
 
 def make_app() -> Onlooker:
-    """Make the application from the environment; a wrong setting ends the program with one line."""
-    try:
-        return create_app(load_settings())
-    except OnlookerError as error:
-        _refuse(error)
+    """Make the application from the environment; see `create_app`."""
+    return create_app(load_settings())
 
 
 def create_app(settings: Settings) -> Onlooker:
@@ -148,8 +145,8 @@ def _prepare(app: Onlooker, loop: asyncio.AbstractEventLoop) -> None:
     """Check and make what a worker needs before it starts.
 
     Raises:
-        OnlookerError: the web server would be open to others without a token; a folder, a net or a topic
-            cannot be had; the nets do not go together.
+        OnlookerError: the web server would be open to others without a token; a folder, a net, a device or a
+            topic cannot be had.
     """
     settings, bind = app.settings, str(app.conf.web_bind)
     # Nobody has set logging up yet, and Python would write aiokafka's every failed attempt to standard error.
@@ -157,7 +154,7 @@ def _prepare(app: Onlooker, loop: asyncio.AbstractEventLoop) -> None:
     if app.conf.web_enabled and not settings.token and not is_loopback(bind):
         raise OnlookerError(f"listening on {bind} lets others in: set ONLOOKER_TOKEN, or use 127.0.0.1")
     _choose_folder(app)
-    pull_chosen(settings, console_report())
+    prepare_nets(settings, console_report())
     app.cluster = loop.run_until_complete(create_topics(settings, settings.broker_wait))
     keep_calm("aiokafka")
     # At debug level these write messages, embeddings included, and what photographs say of themselves.

@@ -15,7 +15,7 @@ from app.agents.outbox import KafkaOutbox, Letters
 from app.agents.recognise import Recognise
 from app.messages import Enrolment, encode
 from app.metrics import Metrics
-from app.models.choice import chosen_nets
+from app.models.chosen import chosen_nets
 from app.models.pipeline import load_recogniser
 from app.settings import Settings
 from app.tables.gallery import Gallery
@@ -45,16 +45,15 @@ class Parts:
     """Everything that a worker is made of."""
 
     def __init__(self, app: "faust.App", settings: Settings) -> None:
-        choice = chosen_nets(settings)
-        embedder = choice.embedder
-        threshold = embedder.threshold_or(settings.threshold)
+        chosen = chosen_nets(settings)
+        threshold = chosen.embedder.threshold_or(settings.threshold)
         self.settings = settings
         self.topics = Topics(settings)
         self.metrics = Metrics()
         self.outbox = KafkaOutbox(app)
         self.letters = Letters(self.outbox, self.topics, self.metrics)
-        self.nets = Nets(partial(load_recogniser, settings), choice.finder, embedder.identity)
-        self.gallery = Gallery(embedder.identity, threshold, settings.margin)
+        self.nets = Nets(partial(load_recogniser, settings), chosen.found_by, chosen.embedded_by)
+        self.gallery = Gallery(chosen.embedded_by, threshold, settings.margin)
         self.identities = Identities(app, self.gallery, self.metrics)
         keep = int(settings.memory_days * _DAY)
         self.history = History(keep)

@@ -3,8 +3,10 @@
 import asyncio
 import os
 import time
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
@@ -15,6 +17,7 @@ from app.agents.nets import Nets
 from app.agents.outbox import Letters, Outbox, letter
 from app.messages import Faces, Frame, MessageError, decode_frame, encode
 from app.metrics import Metrics
+from app.models.arrays import Image
 from app.models.images import ImageError, decode_jpeg
 from app.models.pipeline import Analysis, Recogniser
 from app.settings import Settings
@@ -43,6 +46,20 @@ class _Found:
 
 
 @dataclass(frozen=True, slots=True)
+class _Opened:
+    """A frame and its picture, and the seconds that decoding took."""
+
+    frame: Frame
+    image: Image
+    seconds: float
+
+    def with_faces(self, analysis: Analysis) -> _Found:
+        analysis.seconds["decode"] = self.seconds
+        height, width = self.image.shape[:2]
+        return _Found(self.frame, analysis, width, height)
+
+
+@dataclass(frozen=True, slots=True)
 class _Skipped:
     frame: Frame
     reason: str
@@ -54,9 +71,9 @@ _Outcome: TypeAlias = _Found | _Skipped | MessageError | ImageError
 class Recognise:
     """`frames` -> `faces`.
 
-    Several frames are worked on at once, each on one thread; what is found leaves in the order of
-    the frames, and a frame is acknowledged once its faces are. A worker that dies therefore repeats
-    a few frames and loses none.
+    Several frames are worked on at once, on a CPU each on one thread, on a GPU those of several streams
+    together; what is found leaves in the order of the frames, and a frame is acknowledged once its faces
+    are. A worker that dies therefore repeats a few frames and loses none.
 
     Arguments:
         nets: waited for before the first frame.
@@ -86,12 +103,15 @@ class Recognise:
     async def run(self, stream: "StreamT[bytes]") -> None:
         """Work on frames until the stream ends."""
         recogniser = await self._nets.get()
-        # Twice as many as there are threads: a slow frame at the head must not leave them idle.
-        queue: asyncio.Queue[_Work] = asyncio.Queue(2 * self._in_flight)
+        # Twice as many as are worked on: a slow frame at the head must not leave the others idle.
+        queue: asyncio.Queue[_Work] = asyncio.Queue(2 * max(self._in_flight, recogniser.batch))
         async with asyncio.TaskGroup() as tasks:
             publisher = tasks.create_task(self._publish_in_order(queue))
-            async for event in cast("Stream[bytes]", stream).noack().events():
-                await queue.put(_Work(event, self._begin(event, recogniser)))
+            async for events in self._taken(cast("Stream[bytes]", stream), recogniser.batch):
+                works = [_Work(event, asyncio.get_running_loop().create_future()) for event in events]
+                tasks.create_task(self._recognise(works, recogniser))
+                for work in works:
+                    await queue.put(work)
             await queue.join()
             publisher.cancel()
 
@@ -99,17 +119,53 @@ class Recognise:
         """Let go of the threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _begin(self, event: "EventT[bytes]", recogniser: Recogniser) -> "asyncio.Future[_Outcome]":
-        """Start to work on a frame."""
-        loop = asyncio.get_running_loop()
+    async def _taken(self, stream: "Stream[bytes]", most: int) -> AsyncIterator[Sequence["EventT[bytes]"]]:
+        """Yield events that are to be worked on together, at most so many; none is acknowledged."""
+        if most == 1:
+            async for event in stream.noack().events():
+                yield [event]
+        else:
+            async for events in stream.noack_take(most, self._settings.batch_wait):
+                yield cast("Sequence[EventT[bytes]]", events)
+
+    async def _recognise(self, works: "Sequence[_Work]", recogniser: Recogniser) -> None:
+        """Settle the outcome of each of `works`; what is wrong with one frame stays with it."""
+        frames: dict[int, Frame] = {}
+        for row, work in enumerate(works):
+            read = self._read(work.event)
+            if isinstance(read, Frame):
+                frames[row] = read
+            else:
+                work.outcome.set_result(read)
+        try:
+            found = await self._look(list(frames.values()), recogniser) if frames else []
+        except Exception as error:
+            if len(frames) == 1:
+                works[next(iter(frames))].outcome.set_exception(error)
+                return
+            for row in frames:
+                await self._recognise([works[row]], recogniser)
+            return
+        for row, outcome in zip(frames, found, strict=True):
+            works[row].outcome.set_result(outcome)
+
+    def _read(self, event: "EventT[bytes]") -> "Frame | _Skipped | MessageError":
         message = event.message
         try:
             frame = decode_frame(message.key, message.value, dict(message.headers or {}))
         except MessageError as error:
-            return _known(loop, error)
+            return error
         if frame.live and time.time() - frame.captured / 1000 > self._settings.live_max_age:
-            return _known(loop, _Skipped(frame, "too-old"))
-        return loop.run_in_executor(self._threads, _look, recogniser, frame)
+            return _Skipped(frame, "too-old")
+        return frame
+
+    async def _look(self, frames: Sequence[Frame], recogniser: Recogniser) -> "list[_Found | ImageError]":
+        """Run the nets on `frames`, in threads."""
+        run = partial(asyncio.get_running_loop().run_in_executor, self._threads)
+        if len(frames) == 1:
+            return await run(lambda: _analysed([_opened(frames[0])], recogniser))
+        opened = await asyncio.gather(*(run(_opened, frame) for frame in frames))
+        return await run(_analysed, opened, recogniser)
 
     async def _publish_in_order(self, queue: "asyncio.Queue[_Work]") -> None:
         while True:
@@ -157,24 +213,22 @@ class Recognise:
         )
 
 
-def _look(recogniser: Recogniser, frame: Frame) -> _Found | ImageError:
-    """Decode a frame and run the nets on it; in a thread."""
+def _opened(frame: Frame) -> "_Opened | ImageError":
+    """Decode the JPEG of a frame."""
     start = time.perf_counter()
     try:
-        image = decode_jpeg(frame.jpeg)
+        return _Opened(frame, decode_jpeg(frame.jpeg), time.perf_counter() - start)
     except ImageError as error:
         return error
-    decoded = time.perf_counter() - start
-    analysis = recogniser.analyse(image)
-    analysis.seconds["decode"] = decoded
-    height, width = image.shape[:2]
-    return _Found(frame, analysis, width, height)
 
 
-def _known(loop: asyncio.AbstractEventLoop, outcome: _Outcome) -> "asyncio.Future[_Outcome]":
-    future: asyncio.Future[_Outcome] = loop.create_future()
-    future.set_result(outcome)
-    return future
+def _analysed(
+    opened: "Sequence[_Opened | ImageError]", recogniser: Recogniser
+) -> "list[_Found | ImageError]":
+    """Run the nets on all images that could be decoded."""
+    whole = [one for one in opened if isinstance(one, _Opened)]
+    analyses = iter(recogniser.analyse_all([one.image for one in whole]) if whole else ())
+    return [one if isinstance(one, ImageError) else one.with_faces(next(analyses)) for one in opened]
 
 
 def _frames_in_flight(settings: Settings) -> int:

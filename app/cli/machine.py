@@ -6,8 +6,10 @@ import os
 import shlex
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from rich.console import Console
 
@@ -18,9 +20,8 @@ from app.cli.children import Child, end_leftovers
 from app.cli.client import Client, ClientError
 from app.cli.people import enrol
 from app.errors import OnlookerError
-from app.models.catalogue import load_catalogue
-from app.models.choice import pull_chosen
-from app.models.fetch import pull_all
+from app.models.chosen import prepare_nets
+from app.models.fetch import ensure
 from app.models.report import console_report
 from app.settings import SOURCE_VARIABLE, Settings, private_folder
 from app.sources.demo import DEMO_PEOPLE, demo_photo
@@ -75,10 +76,9 @@ class Machine:
         if self._broker:
             with preparation(self._console) as report:
                 prepare_jars(settings.data_dir / "jars", report)
-        pull_chosen(settings, console_report())
+        self.say(str(prepare_nets(settings, console_report())))
         if self._plan.source == "demo":
-            media = load_catalogue(settings.weights_dir).get("demo-portraits")
-            pull_all([media], settings.weights_dir, settings.weights_mirror, console_report())
+            ensure("demo-portraits", settings, console_report())
 
     async def run(self) -> None:
         """Start everything, say where it is, and keep it running until cancelled.
@@ -203,16 +203,22 @@ class Machine:
     def _source_child(self) -> Child:
         plan = self._plan
         command = ["-m", "app.cli", "source", "--stream", plan.stream, *(["--loop"] if plan.loop else [])]
-        return self._child(f"source-{plan.stream}", command, finite=True)
+        # Not on the command line, which everybody on the machine can see: it may hold a password.
+        secret = {SOURCE_VARIABLE: plan.source or ""}
+        return self._child(f"source-{plan.stream}", command, secret, finite=True)
 
-    def _child(self, name: str, command: list[str], finite: bool = False) -> Child:
+    def _child(
+        self,
+        name: str,
+        command: list[str],
+        more: Mapping[str, str] = MappingProxyType({}),
+        finite: bool = False,
+    ) -> Child:
         environment = {
             "ONLOOKER_BROKER": self._broker.url if self._broker else self._settings.broker,
             # They are started before Kafka, which takes its time on a slow machine's first start.
             "ONLOOKER_BROKER_WAIT": str(_PATIENCE),
+            **more,
         }
-        if self._plan.source:
-            # Not on the command line, which everybody on the machine can see: it may hold a password.
-            environment[SOURCE_VARIABLE] = self._plan.source
         # Without the current folder on the path: it may have an `app` of its own.
         return Child(name, [sys.executable, "-P", *command], self._logs, environment, finite)

@@ -7,7 +7,6 @@ from functools import cache
 
 import numpy as np
 import onnxruntime as ort
-from onnx import TensorProto, helper, numpy_helper
 
 from app.errors import OnlookerError
 
@@ -45,6 +44,9 @@ class Choice:
 
     device: Device
     why: str
+
+    def __str__(self) -> str:
+        return f"the nets run on {PROVIDERS[self.device][1]}: {self.why}"
 
 
 @cache
@@ -120,6 +122,9 @@ def _refusal(device: Device) -> str | None:
 
 def _convolution() -> bytes:
     """Return a net of one convolution, as ONNX: it needs cuDNN, as all our nets do."""
+    # Only where there may be a GPU: others start sooner without.
+    from onnx import TensorProto, helper, numpy_helper
+
     shape = [1, 1, 8, 8]
     graph = helper.make_graph(
         [helper.make_node("Conv", ["x", "w"], ["y"], kernel_shape=[1, 1])],

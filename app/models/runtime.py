@@ -11,7 +11,7 @@ import onnxruntime as ort
 from onnx import ModelProto
 
 from app.models.arrays import Floats
-from app.models.device import Device, choose_device, providers_of
+from app.models.device import Device, DeviceError, choose_device, providers_of
 from app.models.rewrite import free_axes, split_prelu
 from app.settings import Settings, private_folder
 
@@ -70,7 +70,11 @@ class Runtime:
         return self.session(model)
 
     def session(self, model: ModelProto) -> Session:
-        """Return a session of `model` as it is."""
+        """Return a session of `model` as it is.
+
+        Raises:
+            DeviceError: the device does not take it.
+        """
         made = ort.InferenceSession(
             model.SerializeToString(),
             self._options(),
@@ -79,6 +83,8 @@ class Runtime:
             # Where a device fails, that is to be said, not made up for by a slower one.
             enable_fallback=0,
         )
+        if made.get_providers()[0] != providers_of(self.device)[0]:
+            raise DeviceError(f"onnxruntime does not take the net onto {self.device.upper()}")
         return Session(made)
 
     def _options(self) -> ort.SessionOptions:

@@ -3,11 +3,12 @@
 import asyncio
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from makers import START, make_frame
+from makers import EMBEDDER, START, make_frame
 
 from app.agents.board import Board
 from app.agents.nets import Nets
@@ -15,12 +16,23 @@ from app.agents.recognise import Recognise
 from app.messages import DeadLetter, Faces, Frame, decode, encode_frame
 from app.models.gate import Gate
 from app.models.images import decode_jpeg, encode_jpeg
-from app.models.pipeline import Recogniser
+from app.models.pipeline import Recogniser, load_recogniser
 from app.settings import Settings
 
 TWO_PEOPLE = "face_recognition/examples/two_people.jpg"
 ONE = "face_recognition/tests/test_images/obama.jpg"
 EMPTY = encode_jpeg(np.full((120, 160, 3), 90, np.uint8))
+
+
+@pytest.fixture(scope="module", params=[1, 4], ids=["one by one", "in batches"])
+def recogniser(request: pytest.FixtureRequest, weights: Path) -> Recogniser:
+    """The nets as they are used on a CPU and, four frames together, as on a GPU."""
+    return load_recogniser(Settings(weights_dir=weights, device="cpu", batch=request.param))
+
+
+@pytest.fixture
+def nets(recogniser: Recogniser) -> Nets:
+    return Nets(lambda: recogniser, "finder@01234567", EMBEDDER)
 
 
 class Bench:
@@ -105,6 +117,29 @@ async def test_order_is_kept_with_several_frames_in_flight(make_bench: Any, phot
     assert [len(faces) for faces in found] == [0 if seq % 3 else 2 for seq in range(pictures)]
 
 
+async def test_frames_of_several_streams_go_through_the_nets_together(
+    make_bench: Any, recogniser: Recogniser, nets: Nets
+) -> None:
+    sizes: list[int] = []
+
+    class Counting(Recogniser):
+        def analyse_all(self, images: Any) -> Any:
+            sizes.append(len(images))
+            return recogniser.analyse_all(images)
+
+    counting = Counting(recogniser.detector, recogniser.embedder, 24, 0.5, recogniser.batch)
+    bench = make_bench(Nets(lambda: counting, nets.detector, nets.embedder), batch_wait=0.2)
+    streams = ["door", "hall", "desk", "yard", "gate", "roof"]
+    async with bench.context as agent:
+        for stream in streams:
+            await bench.send(agent, make_frame(EMPTY, stream=stream))
+        found = await bench.faces(len(streams))
+        await until(lambda: acknowledged(bench.events))
+    assert [faces.stream for faces in found] == streams
+    assert sum(sizes) == len(streams)
+    assert max(sizes) == recogniser.batch
+
+
 async def test_nothing_is_acknowledged_before_it_is_written(make_bench: Any) -> None:
     bench = make_bench()
     bench.stage.outbox.open.clear()
@@ -141,12 +176,12 @@ async def test_what_nobody_foresaw_is_a_dead_letter_too(
     make_bench: Any, nets: Nets, recogniser: Recogniser, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Failing(Recogniser):
-        def analyse(self, image: Any) -> Any:
-            if image.shape[0] == 48:
+        def analyse_all(self, images: Any) -> Any:
+            if any(image.shape[0] == 48 for image in images):
                 raise RuntimeError("the net gave up")
-            return recogniser.analyse(image)
+            return recogniser.analyse_all(images)
 
-    failing = Failing(recogniser.detector, recogniser.embedder, 24, 0.5)
+    failing = Failing(recogniser.detector, recogniser.embedder, 24, 0.5, recogniser.batch)
     bench = make_bench(Nets(lambda: failing, nets.detector, nets.embedder))
     async with bench.context as agent:
         await bench.send(agent, make_frame(encode_jpeg(np.zeros((48, 64, 3), np.uint8)), seq=0))
@@ -181,7 +216,7 @@ async def test_gated_faces_carry_no_embedding(
     boxes = recogniser.analyse(decode_jpeg(jpeg)).detections.boxes
     sizes = (boxes[:, 2:] - boxes[:, :2]).min(axis=1)
     least = int(np.ceil(np.median(sizes)))
-    strict = Recogniser(recogniser.detector, recogniser.embedder, min_face=least, embed_score=0.5)
+    strict = Recogniser(recogniser.detector, recogniser.embedder, least, 0.5, recogniser.batch)
     bench = make_bench(Nets(lambda: strict, nets.detector, nets.embedder))
     async with bench.context as agent:
         await bench.send(agent, make_frame(jpeg))

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from app.models.catalogue import Catalogue, load_catalogue
 from app.models.pipeline import Recogniser, load_recogniser
@@ -30,3 +33,25 @@ def each_recogniser(request: pytest.FixtureRequest) -> Recogniser:
     """Each detector in turn, with the same embedder."""
     found: Recogniser = request.getfixturevalue(request.param)
     return found
+
+
+@pytest.fixture(scope="session")
+def tiny_net() -> onnx.ModelProto:
+    """Return a net of two outputs: its input plus one, and half of it."""
+    shape = ["n", "c", "h", "w"]
+    graph = helper.make_graph(
+        [
+            helper.make_node("Add", ["x", "one"], ["shifted"]),
+            helper.make_node("Mul", ["x", "half"], ["halved"]),
+        ],
+        "tiny",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("shifted", "halved")],
+        [
+            numpy_helper.from_array(np.array(value, np.float32), name)
+            for name, value in (("one", 1), ("half", 0.5))
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    helper.set_model_props(model, {"made": "for tests"})
+    return model

@@ -111,3 +111,23 @@ def test_threads_may_share_it(recogniser: Recogniser, still: Callable[[str], Ima
 def test_an_unknown_net_is_named(weights: Path, setting: str) -> None:
     with pytest.raises(CatalogueError, match="unknown entry 'nope'"):
         load_recogniser(Settings(weights_dir=weights, **{setting: "nope"}))
+
+
+def test_images_that_are_analysed_together_give_what_each_gives_alone(
+    weights: Path, recogniser: Recogniser, still: Callable[[str], Image]
+) -> None:
+    """Of several sizes, some equal, one without a face; more of a size than go into a batch."""
+    together = load_recogniser(Settings(weights_dir=weights, batch=2))
+    portrait, group = still("face_recognition/tests/test_images/obama.jpg"), still("groups/t1.jpg")
+    images = [portrait, np.full((90, 70, 3), 99, np.uint8), group, portrait[:, ::-1], portrait]
+    found = together.analyse_all(images)
+    assert (together.batch, recogniser.batch, len(found)) == (2, 1, len(images))
+    assert [len(one.detections) for one in found] == [1, 0, 6, 1, 1]
+    for image, one in zip(images, found, strict=True):
+        alone = recogniser.analyse(image)
+        np.testing.assert_allclose(one.detections.boxes, alone.detections.boxes, atol=0.05)
+        np.testing.assert_allclose(one.detections.landmarks, alone.detections.landmarks, atol=0.05)
+        np.testing.assert_array_equal(one.gates, alone.gates)
+        # Aligned by landmarks that differ in the last digits.
+        np.testing.assert_allclose(one.embeddings, alone.embeddings, atol=0.01)
+        assert set(one.seconds) == {"detect", "align", "embed"}

@@ -1,0 +1,88 @@
+"""Detection and embedding with 1, 8, 32 and 64 images in one run, on the device that the settings choose.
+
+The nets are loaded and fed as a worker does it. The figure is how many times as many faces a second are
+embedded 64 at once as one by one: batches must not slow anything down, and are what a GPU needs.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from _report import report
+
+from app.models.chosen import chosen_nets, prepare_nets
+from app.models.detection import load_detector
+from app.models.embedding import load_embedder
+from app.models.report import console_report
+from app.models.runtime import Runtime, runtime_for
+from app.settings import Settings
+
+GOAL = 0.9
+SIZES = (1, 8, 32, 64)
+#: Frames are as large as the nets are given them; (height, width) in pixels.
+FRAME = (384, 640)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each size, in turns")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    options = parser.parse_args()
+    settings = Settings()
+    choice = prepare_nets(settings, console_report())
+    works = {size: works_of(settings, runtime_for(settings), size) for size in options.sizes}
+    times: dict[tuple[str, int], list[float]] = {}
+    # The first round is for warming up.
+    for turn in range(options.rounds + 1):
+        for size, (detect, embed) in works.items():
+            for what, work in (("detect", detect), ("embed", embed)):
+                seconds = timed(work)
+                if turn:
+                    times.setdefault((what, size), []).append(seconds / size)
+    medians = {key: float(np.median(found)) for key, found in times.items()}
+    rows = [
+        {
+            "in one run": size,
+            "ms a frame": f"{1000 * medians['detect', size]:.2f}",
+            "frames/s": f"{1 / medians['detect', size]:.1f}",
+            "ms a face": f"{1000 * medians['embed', size]:.2f}",
+            "faces/s": f"{1 / medians['embed', size]:.1f}",
+        }
+        for size in options.sizes
+    ]
+    least, most = min(options.sizes), max(options.sizes)
+    ratio = medians["embed", least] / medians["embed", most]
+    more = {
+        "device": str(choice.device), "threads": settings.threads, "frame": "x".join(map(str, FRAME[::-1])),
+        "detector": settings.detector, "embedder": settings.embedder, "rounds": options.rounds,
+    }  # fmt: skip
+    ok = ratio >= GOAL
+    report("batches", round(ratio, 2), GOAL, ok, "times as many faces a second", rows, more)
+    return 0 if ok else 1
+
+
+def works_of(settings: Settings, base: Runtime, size: int) -> Sequence[Callable[[], object]]:
+    """Return what detects in `size` frames, and what embeds `size` faces, each in one run of its net."""
+    runtime = Runtime(base.device, base.threads, size, size, base.engines)
+    chosen, folder = chosen_nets(settings), settings.weights_dir
+    detector = load_detector(
+        chosen.detector, folder, runtime, side=settings.detection_side, score=settings.detection_score
+    )
+    embedder = load_embedder(chosen.embedder, folder, runtime)
+    random = np.random.default_rng(0)
+    frames = [random.integers(0, 256, (*FRAME, 3), dtype=np.uint8) for _ in range(size)]
+    faces = random.integers(0, 256, (size, 112, 112, 3), dtype=np.uint8)
+    return lambda: detector.detect_all(frames), lambda: embedder.embed(faces)
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Return the seconds that `work` takes."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    sys.exit(main())

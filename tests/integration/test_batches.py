@@ -1,0 +1,47 @@
+"""Frames that go through the nets in batches: of all streams, in order, and a killed worker loses none."""
+
+import asyncio
+import os
+from itertools import pairwise
+from pathlib import Path
+
+from cluster import Cluster, count_messages, read_topic
+
+from app.broker import Broker
+from app.messages import Faces, decode
+from app.topics import Topics
+
+KILLED_AT = 30
+
+
+async def test_batches_lose_nothing_when_a_worker_is_killed(
+    broker: Broker, tmp_path: Path, audience: Path
+) -> None:
+    """Two recordings that share a partition are worked through four frames at a time."""
+    frames = 2 * len(os.listdir(audience))
+    with Cluster(broker.url, tmp_path, partitions=1, device="cpu", batch=4) as cluster:
+        topics = Topics(cluster.settings)
+        worker = cluster.worker().until_ready()
+        sources = [cluster.source(audience, stream, "--fps", "max") for stream in ("hall", "yard")]
+        async with asyncio.timeout(90):
+            while await count_messages(cluster.settings, topics.faces) < KILLED_AT:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+            worker.kill()
+            assert await count_messages(cluster.settings, topics.faces) < frames
+            worker.start()
+            for source in sources:
+                assert await asyncio.to_thread(source.wait) == 0
+            seen: dict[int, Faces] = {}
+            while len(seen) < frames:
+                await asyncio.sleep(0.2)
+                records = await read_topic(cluster.settings, topics.faces)
+                found = [decode(Faces, record.value or b"") for record in records]
+                seen = {faces.offset: faces for faces in found}
+        assert await count_messages(cluster.settings, topics.dead_letters) == 0
+        written = {record.offset: record for record in await read_topic(cluster.settings, topics.frames)}
+    assert sorted(seen) == sorted(written)
+    assert all((written[offset].key or b"").decode() == faces.stream for offset, faces in seen.items())
+    assert any(len(faces) for faces in seen.values())
+    offsets = [faces.offset for faces in found]
+    steps_back = sum(after < before for before, after in pairwise(offsets))
+    assert steps_back <= 1, "only the kill may begin again with what was not acknowledged"
