@@ -55,8 +55,8 @@ def prepare_nets(settings: Settings, report: Report | None = None) -> Choice:
     """Pull the nets that are missing, and return the device that they will run on.
 
     Raises:
-        OnlookerError: a name is unknown, a file cannot be had, nothing would find landmarks, or the device cannot be
-            used.
+        OnlookerError: a name is unknown, a file cannot be had, nothing would find landmarks, or the device
+            cannot be used.
     """
     choice = choose_device(settings.device)
     chosen, folder = chosen_nets(settings), settings.weights_dir

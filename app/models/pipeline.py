@@ -101,8 +101,8 @@ def load_recogniser(settings: Settings, report: Report | None = None) -> Recogni
     """Load the nets that `settings` name, pulling what is missing first.
 
     Raises:
-        OnlookerError: a name is unknown, a file cannot be had, nothing would find landmarks, or the device cannot be
-            used.
+        OnlookerError: a name is unknown, a file cannot be had, nothing would find landmarks, or the device
+            cannot be used.
     """
     chosen, folder = chosen_nets(settings), settings.weights_dir
     _log.info("%s", prepare_nets(settings, report))
