@@ -91,6 +91,25 @@ def test_an_import_says_how_it_is_used(folder: Path, shared_data: Path) -> None:
     assert run("verify", "y1") == "y1: present\n"
 
 
+@pytest.mark.parametrize(
+    ("prefix", "epoch", "said"),
+    [
+        ("mtcnn/det", "1", "use it: ONLOOKER_DETECTOR=found"),
+        (
+            "retinaface-mobile/16and32",
+            "0",
+            "use it: ONLOOKER_DETECTOR=found ONLOOKER_LANDMARKER=centerface"
+            " (it finds no landmarks, which faces need)",
+        ),
+    ],
+)
+def test_an_import_of_a_detector_says_whether_another_one_is_needed(
+    folder: Path, shared_data: Path, prefix: str, epoch: str, said: str
+) -> None:
+    told = run("import-mxnet", str(shared_data / "mxnet" / prefix), epoch, "--name", "found")
+    assert told.splitlines()[1:] == [said]
+
+
 def test_an_import_that_fails_is_one_line(folder: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", "from app.cli import main; main()", "models", "import-mxnet", "nothing", "0"],
