@@ -64,7 +64,7 @@ def test_retinaface(imported: Path, reference: Read) -> None:
 
 
 def test_mtcnn(imported: Path, reference: Read) -> None:
-    """The reference cuts at whole pixels and takes no means: 3 % of a face's width is what that may be."""
+    """The reference cuts at whole pixels and takes no means: points lie elsewhere, but not all on one side."""
     image, expected = reference("mtcnn")
     entry = load_catalogue(imported).detector("mtcnn")
     found = load_detector(entry, imported, Runtime(), side=640, score=0.5).detect(image)
@@ -73,9 +73,10 @@ def test_mtcnn(imported: Path, reference: Read) -> None:
     assert sorted(same) == list(range(len(found)))
     assert shared.max(axis=1).min() > 0.8
     widths = expected.boxes[:, 2] - expected.boxes[:, 0]
-    apart = np.linalg.norm(found.landmarks[same] - expected.landmarks, axis=2) / widths[:, None]
-    assert apart.mean() < 0.03
-    assert apart.max() < 0.08
+    apart = (found.landmarks[same] - expected.landmarks) / widths[:, None, None]
+    assert np.linalg.norm(apart, axis=2).mean() < 0.04
+    assert np.linalg.norm(apart, axis=2).max() < 0.1
+    assert np.abs(apart.mean(axis=(0, 1))).max() < 0.015
     np.testing.assert_allclose(found.scores[same], expected.scores, atol=0.02)
 
 
