@@ -16,6 +16,8 @@ COMMANDS = {
     "worker": "Run one worker, as `faust -A app worker` does.",
     "source": "Write a camera, file, folder or the demonstration to a stream.",
     "models": "List, pull and verify the nets.",
+    "evaluate": "Measure how well the nets recognise the people of a dataset.",
+    "calibrate": "Measure the threshold for a gallery, and use it.",
     "people": "Enrol, list and remove people.",
     "sightings": "List who was seen, where and when.",
     "settings": "Print every setting, its variable, value and meaning.",

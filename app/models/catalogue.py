@@ -12,6 +12,7 @@ from app.settings import ROOT
 
 __all__ = [
     "LOCAL",
+    "Calibration",
     "Catalogue",
     "CatalogueError",
     "DetectorEntry",
@@ -115,6 +116,24 @@ class DetectorEntry(Entry, frozen=True, kw_only=True, tag="detector"):
     input: Input
 
 
+class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a threshold that was measured here rests on.
+
+    `fpir` is the share of strangers that may be named in a gallery of so many photographs, `identified` the
+    share of enrolled people who were named when it was tried out; the nets are identities.
+    """
+
+    fpir: float
+    gallery: int
+    comparisons: int
+    false_matches: int
+    identified: float | None = None
+    detector: str
+    embedder: str
+    dataset: str
+    date: str
+
+
 class EmbedderEntry(Entry, frozen=True, kw_only=True, tag="embedder"):
     """A net that turns an aligned face of `size` pixels into `dimension` numbers.
 
@@ -126,6 +145,7 @@ class EmbedderEntry(Entry, frozen=True, kw_only=True, tag="embedder"):
     size: int
     dimension: int
     threshold: float | None = None
+    calibration: Calibration | None = None
 
     def threshold_or(self, given: float | None) -> float:
         """Return the threshold `given`, or else the entry's own; raise CatalogueError where there is none."""

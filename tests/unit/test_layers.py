@@ -16,7 +16,7 @@ FOREIGN = {"__main__.py", "oracle_process.py"}
 LAYERS = [
     {"errors", "logs", "settings", "messages", "topics", "metrics", "processes"},
     {"models", "tracking"},
-    {"tables", "sources", "broker"},
+    {"tables", "sources", "broker", "evaluation"},
     {"agents"},
     {"web"},
     {"cli"},
@@ -24,7 +24,7 @@ LAYERS = [
 ]
 HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}
 #: What knows nothing of Kafka and HTTP.
-PURE = {"models", "tracking", "messages", "settings", "errors"}
+PURE = {"models", "tracking", "evaluation", "messages", "settings", "errors"}
 NETWORK = {"faust", "aiokafka", "aiohttp", "mode"}
 
 FILES = sorted((ROOT / "app").rglob("*.py"))

@@ -64,7 +64,7 @@ def test_retinaface(imported: Path, reference: Read) -> None:
 
 
 def test_mtcnn(imported: Path, reference: Read) -> None:
-    """The reference cuts at whole pixels and takes no means: points lie elsewhere, but not all on one side."""
+    """The reference cuts at whole pixels and takes no means: points differ, but not to one side."""
     image, expected = reference("mtcnn")
     entry = load_catalogue(imported).detector("mtcnn")
     found = load_detector(entry, imported, Runtime(), side=640, score=0.5).detect(image)

@@ -1,0 +1,104 @@
+"""`onlooker calibrate`: measure the threshold for a gallery, and let `identify` use it."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from app.cli.sample import sample_options, sampled
+from app.evaluation.calibration import Calibrated
+from app.evaluation.calibration import calibrate as measure
+from app.evaluation.sample import Sample
+from app.models.catalogue import Calibration
+from app.models.local import change_local
+from app.settings import Settings
+
+__all__ = ["calibrate"]
+
+
+@click.command()
+@sample_options
+@click.option(
+    "--fpir",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    required=True,
+    help="The share of strangers who may be given a name, 0.01 for one in a hundred.",
+)
+@click.option("--gallery", type=click.IntRange(1), required=True, help="How many photographs are enrolled.")
+@click.option("--dry-run", is_flag=True, help="Print what was measured, and write nothing.")
+def calibrate(fpir: float, gallery: int, dry_run: bool, **wishes: Any) -> None:
+    """Measure on DATASET at which similarity a face may be named, and write it into the local catalogue.
+
+    DATASET is what `onlooker evaluate` takes. A rate that its pictures cannot support is refused.
+    """
+    settings, sample = sampled(**wishes)
+    found = measure(sample.people, fpir, gallery, settings.margin)
+    Console(markup=False, emoji=False, highlight=False).print(_table(found, sample, settings))
+    if dry_run:
+        click.echo("nothing was written (--dry-run)")
+        return
+    name = sample.embedder.name
+    change_local(settings.weights_dir, name, _keys(found, sample))
+    click.echo(f"the threshold of {name} is {found.threshold:g} from the next start of a worker on")
+    if settings.threshold is not None:
+        click.echo(f"but ONLOOKER_THRESHOLD is set, to {settings.threshold:g}: that is what counts")
+
+
+def _keys(found: Calibrated, sample: Sample) -> dict[str, Any]:
+    """Return what the catalogue says of the embedder."""
+    calibration = Calibration(
+        fpir=found.fpir,
+        gallery=found.gallery,
+        comparisons=found.comparisons,
+        false_matches=found.false_matches,
+        identified=found.check.identified if found.check else None,
+        detector=sample.detector.identity,
+        embedder=sample.embedder.identity,
+        dataset=sample.dataset.name,
+        date=datetime.now(UTC).date().isoformat(),
+    )
+    said = msgspec.to_builtins(calibration)
+    # TOML has no word for what is not known.
+    known = {key: value for key, value in said.items() if value is not None}
+    return {"threshold": found.threshold, "calibration": known}
+
+
+def _table(found: Calibrated, sample: Sample, settings: Settings) -> Table:
+    table = Table(
+        title=f"{sample.embedder.identity} behind {sample.detector.identity} on {sample.dataset.name}",
+        title_justify="left",
+        show_header=False,
+    )
+    for label, value in _rows(found, settings.margin):
+        table.add_row(label, value)
+    before = sample.embedder.threshold
+    table.add_row("threshold until now", "none" if before is None else f"{before:g}")
+    return table
+
+
+def _rows(found: Calibrated, margin: float) -> list[tuple[str, str]]:
+    rows = [
+        ("threshold", f"{found.threshold:.4f}"),
+        ("asked for", f"{found.fpir:g} of strangers named in a gallery of {found.gallery:,} photographs"),
+        ("false match rate", f"{found.fmr:.3g}"),
+        ("rests on", f"{found.false_matches:,} false matches of {found.comparisons:,} impostor comparisons"),
+    ]
+    check = found.check
+    if check is None:
+        return [*rows, ("tried out", "no: nobody has two pictures, or there is no stranger with a face")]
+    return [
+        *rows,
+        (
+            f"tried out with {check.gallery:,} enrolled",
+            f"{check.named:,} of {check.searches:,} strangers named: {check.fpir:.4f}"
+            f" ({check.expected:.4f} were the comparisons independent)",
+        ),
+        ("enrolled people identified", f"{100 * check.identified:.2f} %"),
+        (
+            f"with a lead of {margin:g} (ONLOOKER_MARGIN)",
+            f"{100 * check.identified_with_margin:.2f} %",
+        ),
+    ]

@@ -1,0 +1,132 @@
+"""`onlooker evaluate`: how well the nets recognise the people of a dataset."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from app.cli.sample import sample_options, sampled
+from app.evaluation.evaluation import Evaluation, written
+from app.evaluation.evaluation import evaluate as measure
+from app.evaluation.identification import Identification
+from app.evaluation.points import Point
+from app.evaluation.verification import Verification
+
+__all__ = ["evaluate"]
+
+
+def _in_a_folder(_: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
+    """Refuse a file that cannot be made before the work is done, not after."""
+    if path is not None and not path.parent.is_dir():
+        raise click.BadParameter(f"the folder {path.parent} does not exist", param=parameter)
+    return path
+
+
+@click.command()
+@sample_options
+@click.option(
+    "--json",
+    "figures",
+    type=click.Path(dir_okay=False, allow_dash=True, writable=True, path_type=Path),
+    callback=_in_a_folder,
+    help="Write the figures to this file; `-` prints them instead of the tables.",
+)
+@click.option(
+    "--picture",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    callback=_in_a_folder,
+    help="Draw ROC and similarities into this file (PNG).",
+)
+def evaluate(figures: Path | None, picture: Path | None, **wishes: Any) -> None:
+    """Measure verification and identification on DATASET.
+
+    DATASET is a folder with a folder of pictures for each person; or a folder with `pairs.txt` (as of Labeled
+    Faces in the Wild) and the people in `images`; or such a list itself.
+    """
+    settings, sample = sampled(**wishes)
+    evaluation = measure(sample)
+    if picture is not None:
+        from app.evaluation.picture import draw
+
+        picture.write_bytes(draw(evaluation))
+    if figures is not None:
+        text = json.dumps(written(evaluation, settings), indent=2)
+        if str(figures) == "-":
+            click.echo(text)
+            return
+        figures.write_text(text + "\n", encoding="utf-8")
+    for table in _tables(evaluation):
+        Console(markup=False, emoji=False, highlight=False).print(table)
+
+
+def _tables(evaluation: Evaluation) -> Iterator[Table | str]:
+    sample = evaluation.sample
+    yield (
+        f"{sample.dataset.name}: {len(sample.dataset.people):,} people, {len(sample.embeddings):,} pictures,"
+        f" {sample.without_face} of them without a face;"
+        f" {sample.detector.identity}, {sample.embedder.identity}"
+    )
+    if evaluation.verification is None:
+        yield "no list of pairs: verification is not measured by folds"
+    else:
+        yield from _verification(evaluation.verification)
+    comparisons = evaluation.comparisons
+    yield (
+        f"\nevery picture with every other: {len(comparisons.genuine):,} comparisons of one person,"
+        f" {len(comparisons.impostors):,} of two"
+    )
+    yield _points(("FMR", "TMR", "false matches"), comparisons.points)
+    if evaluation.identification is None:
+        yield "nobody has two pictures: identification is not measured"
+    else:
+        yield from _identification(evaluation.identification)
+
+
+def _verification(found: Verification) -> Iterator[Table | str]:
+    deviation = "" if found.deviation is None else f" ± {100 * found.deviation:.2f}"
+    how = (
+        f"{len(found.folds)} folds"
+        if len(found.folds) > 1
+        else "one fold: threshold chosen on the same pairs"
+    )
+    yield (
+        f"\nverification, {found.pairs:,} pairs ({found.without_face} without a face, counted as wrong):"
+        f" accuracy {100 * found.accuracy:.2f} %{deviation} ({how})"
+    )
+    yield _points(("FAR", "TAR", "false accepts"), found.points)
+
+
+def _identification(found: Identification) -> Iterator[Table | str]:
+    made = f" ({found.strangers_made:,} of them made so)" if found.strangers_made else ""
+    yield (
+        f"\nidentification, {found.enrolled:,} people enrolled with one picture each"
+        f" ({found.not_enrolled} more have no face in it), {found.probes:,} probes of theirs"
+        f" ({found.probes_without_face} without a face), {found.strangers:,} strangers{made} with"
+        f" {found.stranger_probes:,} pictures ({found.stranger_probes_without_face} without a face):"
+        f" rank 1 {100 * found.rank1:.2f} %"
+    )
+    yield _points(("FPIR", "DIR", "strangers named"), found.points)
+
+
+def _points(headings: tuple[str, str, str], points: Iterable[Point]) -> Table:
+    rate, hits, errors = headings
+    table = Table()
+    for heading in (rate, hits, "threshold", errors):
+        table.add_column(heading, justify="right")
+    for point in points:
+        table.add_row(f"{point.rate:g}", *_cells(point))
+    return table
+
+
+def _cells(point: Point) -> tuple[str, str, str]:
+    if point.threshold is None or point.hits is None:
+        return "not supported", "", f"{point.comparisons:,} attempts, {point.needed:,} needed"
+    return (
+        f"{100 * point.hits:.2f} %",
+        f"{point.threshold:.4f}",
+        f"{point.false_accepts:,} of {point.comparisons:,}",
+    )

@@ -1,0 +1,1 @@
+"""How well faces are recognised on pictures of known people, and the threshold that follows from it."""

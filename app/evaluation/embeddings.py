@@ -1,0 +1,128 @@
+"""The central face of each picture, through the product's own path, several pictures at once."""
+
+import hashlib
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from app.evaluation import central
+from app.evaluation.cache import Cache, Missing
+from app.evaluation.errors import DatasetError
+from app.evaluation.progress import Silence, Teller
+from app.models import alignment, detection, embedding, feed, gate, images, pipeline, rewrite, runtime
+from app.models.arrays import Floats
+from app.models.catalogue import DetectorEntry, EmbedderEntry
+from app.models.pipeline import Recogniser
+from app.settings import Settings
+
+__all__ = ["Embeddings", "way_of"]
+
+#: The code that a picture goes through.
+_CODE = (alignment, detection, embedding, feed, gate, images, pipeline, rewrite, runtime, central)
+
+
+def way_of(settings: Settings, detector: DetectorEntry, embedder: EmbedderEntry) -> str:
+    """Return the SHA-256 of all that decides which embedding comes out of a picture.
+
+    Those are the nets' files and how they are fed, the settings of detection and gate, and the code itself:
+    an embedding of a former version is never taken for one of this version.
+    """
+    said = {
+        "detector": [[file.sha256 for file in detector.files], detector.architecture, detector.input],
+        "embedder": [[file.sha256 for file in embedder.files], embedder.size, embedder.input],
+        "settings": [
+            settings.detection_side,
+            settings.detection_score,
+            settings.min_face,
+            settings.embed_score,
+        ],
+        "code": _code(),
+    }
+    return hashlib.sha256(msgspec.json.encode(said)).hexdigest()
+
+
+def _code() -> list[str]:
+    return [_digest(path.read_bytes()) for module in _CODE for path in _files(Path(inspect.getfile(module)))]
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(path.parent.glob("*.py")) if path.name == "__init__.py" else [path]
+
+
+class Embeddings:
+    """Embeds pictures, each once: what the cache knows is not looked at again."""
+
+    def __init__(self, cache: Cache, way: str, load: Callable[[], Recogniser], max_pixels: int) -> None:
+        """Set up; `load` is called when the first picture is new, not before."""
+        self._cache = cache
+        self._way = way
+        self._load = load
+        self._max_pixels = max_pixels
+
+    def of(
+        self, pictures: Sequence[Path], threads: int, teller: Teller | None = None
+    ) -> dict[Path, Floats | None]:
+        """Return the embedding (D,) of each picture's central face; None where none was found.
+
+        Raises:
+            DatasetError: a picture cannot be read. What was embedded until then is remembered.
+        """
+        with _pool(threads) as pool:
+            digests = dict(zip(pictures, pool.map(_digest_of, pictures), strict=True))
+            new = {digest: path for path, digest in digests.items() if not self._knows(digest)}
+            if new:
+                self._embed(pool, new, teller or Silence())
+        return {path: self._cache.get(self._way, digest) for path, digest in digests.items()}
+
+    def _embed(self, pool: ThreadPoolExecutor, new: Mapping[str, Path], teller: Teller) -> None:
+        recogniser = self._load()
+        faces = pool.map(lambda known: self._analyse(recogniser, *known), new.items())
+        with teller:
+            for done, (digest, face) in enumerate(zip(new, faces, strict=True), start=1):
+                self._cache.put(self._way, digest, face)
+                teller.tell(done, len(new))
+
+    def _analyse(self, recogniser: Recogniser, digest: str, path: Path) -> Floats | None:
+        data = _read(path)
+        if _digest(data) != digest:
+            raise DatasetError(f"{path}: it was changed while the dataset was read")
+        try:
+            return central.central_face(recogniser, images.decode_image(data, self._max_pixels))
+        except images.ImageError as error:
+            raise DatasetError(f"{path}: {error}") from None
+
+    def _knows(self, digest: str) -> bool:
+        try:
+            self._cache.get(self._way, digest)
+        except Missing:
+            return False
+        return True
+
+
+@contextmanager
+def _pool(threads: int) -> Iterator[ThreadPoolExecutor]:
+    """Give threads; what interrupts the work waits for the pictures that are in them, not for all."""
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="picture")
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _digest_of(path: Path) -> str:
+    return _digest(_read(path))
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DatasetError(f"cannot read {path}: {error.strerror}") from None

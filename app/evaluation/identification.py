@@ -1,0 +1,148 @@
+"""Open-set identification: who of the gallery is on a picture, if anybody?
+
+Phillips, Grother, Micheals: Evaluation Methods in Face Recognition, 2011; Grother, Ngan: FRVT, NIST IR 8009.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.evaluation.points import Point, operate
+from app.evaluation.sample import Faces
+from app.evaluation.tally import Tally
+from app.models.arrays import Floats
+
+__all__ = ["FPIRS", "Identification", "Roles", "Searches", "assign_roles", "identify", "search"]
+
+#: The false-positive identification rates that are looked at.
+FPIRS = (1e-2, 1e-3)
+
+#: Probes that are searched for at once.
+_BLOCK = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """Who is enrolled, with their first picture, and who is a stranger."""
+
+    known: tuple[str, ...]
+    strangers: tuple[str, ...]
+    #: How many of the strangers have several pictures: they would be known, had there been enough others.
+    made: int
+
+
+@dataclass(frozen=True, slots=True)
+class Searches:
+    """What a gallery with one picture of each said of probes; a probe without a face has no search.
+
+    best: (N,) float64, similarity to the nearest enrolled person.
+    right: (N,) whether that is the person; never for a stranger.
+    lead: (N,) float64, by how much they lead the second one.
+    without_face: probes that were not searched for.
+    """
+
+    best: NDArray[np.float64]
+    right: NDArray[np.bool_]
+    lead: NDArray[np.float64]
+    without_face: int
+
+    def __len__(self) -> int:
+        """How many probes there were, those without a face among them."""
+        return len(self.best) + self.without_face
+
+
+@dataclass(frozen=True, slots=True)
+class Identification:
+    """How well a gallery of one picture of each person names the people of other pictures.
+
+    What failed for want of a face is a miss for the people enrolled. A stranger without a face was not
+    searched for, so that no rate rests on them.
+    """
+
+    enrolled: int
+    #: People whose enrolment picture has no face.
+    not_enrolled: int
+    probes: int
+    probes_without_face: int
+    strangers: int
+    strangers_made: int
+    stranger_probes: int
+    stranger_probes_without_face: int
+    #: The share of probes whose nearest person is the right one.
+    rank1: float
+    #: DIR, rank 1, at each FPIR.
+    points: tuple[Point, ...]
+
+
+def assign_roles(people: Mapping[str, Sequence[object]]) -> Roles | None:
+    """Say who is enrolled and who is not; None where nobody has two pictures.
+
+    Who has one picture is a stranger. Where these are less than a quarter of the people, others join them, by
+    the SHA-256 of their names: it is the same ones every time.
+    """
+    several = sorted((name for name, theirs in people.items() if len(theirs) > 1), key=_lot)
+    if not several:
+        return None
+    single = [name for name, theirs in people.items() if len(theirs) == 1]
+    wanted = -(-len(people) // 4) - len(single)
+    made = max(0, min(wanted, len(several) - 1))
+    return Roles(tuple(several[made:]), (*single, *several[:made]), made)
+
+
+def identify(people: Faces) -> Identification | None:
+    """Enrol and search; None where nobody has two pictures."""
+    roles = assign_roles(people)
+    if roles is None:
+        return None
+    known, strangers = search(people, roles.known, roles.strangers)
+    right = Tally(known.best[known.right])
+    impostors = Tally(strangers.best)
+    enrolled = sum(people[name][0] is not None for name in roles.known)
+    return Identification(
+        enrolled=enrolled,
+        not_enrolled=len(roles.known) - enrolled,
+        probes=len(known),
+        probes_without_face=known.without_face,
+        strangers=len(roles.strangers),
+        strangers_made=roles.made,
+        stranger_probes=len(strangers),
+        stranger_probes_without_face=strangers.without_face,
+        rank1=len(right) / len(known),
+        points=tuple(operate(rate, impostors, right, len(known)) for rate in FPIRS),
+    )
+
+
+def search(people: Faces, known: Sequence[str], strangers: Sequence[str]) -> tuple[Searches, Searches]:
+    """Enrol the first picture of each of `known`; search for their others, and for all of `strangers`."""
+    enrolled = {name: face for name in known if (face := people[name][0]) is not None}
+    gallery = np.stack(list(enrolled.values())) if enrolled else None
+    place = {name: row for row, name in enumerate(enrolled)}
+    theirs = [(place.get(name, -1), face) for name in known for face in people[name][1:]]
+    others = [(-1, face) for name in strangers for face in people[name]]
+    return _search(gallery, theirs), _search(gallery, others)
+
+
+def _search(gallery: Floats | None, probes: Sequence[tuple[int, Floats | None]]) -> Searches:
+    """Look `probes`, each with the row of its person, up in `gallery`, (G, D)."""
+    usable = [(owner, face) for owner, face in probes if face is not None]
+    count = len(usable)
+    owners = np.array([owner for owner, _ in usable], np.intp)
+    # What an empty gallery says.
+    best, second = np.full(count, -1.0), np.full(count, -1.0)
+    right = np.zeros(count, np.bool_)
+    for top in range(0, count if gallery is not None else 0, _BLOCK):
+        some = slice(top, top + _BLOCK)
+        similarities = np.stack([face for _, face in usable[some]]) @ np.asarray(gallery).T
+        nearest = similarities.argmax(axis=1)
+        best[some] = similarities.max(axis=1)
+        right[some] = nearest == owners[some]
+        if similarities.shape[1] > 1:
+            second[some] = np.partition(similarities, -2, axis=1)[:, -2]
+    return Searches(best, right, best - second, len(probes) - count)
+
+
+def _lot(name: str) -> bytes:
+    return hashlib.sha256(name.encode()).digest()

@@ -1,0 +1,48 @@
+"""Operating points: the threshold for an error rate that was asked for, and what it lets through."""
+
+import math
+from dataclasses import dataclass
+
+from app.evaluation.tally import Tally
+
+__all__ = ["Point", "allowed_errors", "operate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What a rate of false accepts costs; threshold and hits are None where the data cannot support it."""
+
+    #: The false accepts asked for, as a share of `comparisons`.
+    rate: float
+    #: Attempts of impostors that it rests on, and how many the rate would need for one false accept.
+    comparisons: int
+    needed: int
+    #: The least similarity that is accepted.
+    threshold: float | None
+    #: Attempts of impostors that reach the threshold.
+    false_accepts: int
+    #: The share of genuine attempts that reach it.
+    hits: float | None
+
+
+def allowed_errors(rate: float, comparisons: int) -> int:
+    """Return how many false accepts are within `rate`."""
+    # 0.001 * 3000 is a little less or more than 3.
+    return math.floor(rate * comparisons * (1 + 1e-12))
+
+
+def operate(rate: float, impostors: Tally, genuine: Tally, attempts: int) -> Point:
+    """Return the point where at most `rate` of `impostors` are accepted.
+
+    Arguments:
+        genuine: similarities of genuine attempts that could be compared.
+        attempts: all genuine attempts, those that failed for want of a face among them.
+    """
+    comparisons = len(impostors)
+    needed = math.ceil(1 / rate * (1 - 1e-12))
+    allowed = allowed_errors(rate, comparisons)
+    threshold = impostors.threshold(allowed) if allowed and attempts else None
+    if threshold is None:
+        return Point(rate, comparisons, needed, None, 0, None)
+    hits = genuine.at_least(threshold) / attempts
+    return Point(rate, comparisons, needed, threshold, impostors.at_least(threshold), hits)

@@ -1,0 +1,78 @@
+"""A dataset with its faces: what every measurement is made on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from app.evaluation.cache import open_cache
+from app.evaluation.dataset import Dataset
+from app.evaluation.embeddings import Embeddings, way_of
+from app.evaluation.errors import EvaluationError
+from app.evaluation.progress import Teller
+from app.models.arrays import Floats
+from app.models.catalogue import DetectorEntry, EmbedderEntry, load_catalogue
+from app.models.pipeline import load_recogniser
+from app.models.report import Report
+from app.settings import Settings, private_folder
+
+__all__ = ["Faces", "Sample", "take_sample"]
+
+#: The embeddings of each person's pictures, in the pictures' order; None for a picture without a face.
+Faces = Mapping[str, Sequence[Floats | None]]
+
+CACHE = "embeddings.sqlite"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The pictures of a dataset, and what two nets made of them."""
+
+    dataset: Dataset
+    detector: DetectorEntry
+    embedder: EmbedderEntry
+    embeddings: Mapping[Path, Floats | None]
+
+    @property
+    def people(self) -> Faces:
+        """Everybody's embeddings."""
+        return {
+            name: [self.embeddings[picture] for picture in theirs]
+            for name, theirs in self.dataset.people.items()
+        }
+
+    @property
+    def without_face(self) -> int:
+        """In how many pictures no face was found that passes the gate."""
+        return sum(embedding is None for embedding in self.embeddings.values())
+
+
+def take_sample(
+    settings: Settings,
+    dataset: Dataset,
+    threads: int,
+    teller: Teller | None = None,
+    report: Report | None = None,
+    *,
+    remember: bool = True,
+) -> Sample:
+    """Embed every picture of `dataset` with the nets that `settings` name, `threads` at once.
+
+    Arguments:
+        remember: take what the data folder's cache knows, and put there what is new.
+
+    Raises:
+        OnlookerError: a net cannot be had, a picture cannot be read, or none has a face.
+    """
+    catalogue = load_catalogue(settings.weights_dir)
+    detector, embedder = catalogue.detector(settings.detector), catalogue.embedder(settings.embedder)
+    way = way_of(settings, detector, embedder)
+    load = partial(load_recogniser, settings, report)
+    with open_cache(private_folder(settings) / CACHE if remember else None) as cache:
+        embeddings = Embeddings(cache, way, load, settings.max_photo_pixels)
+        found = embeddings.of(dataset.pictures, threads, teller)
+    if all(embedding is None for embedding in found.values()):
+        raise EvaluationError(
+            f"{dataset.name}: none of the {len(found)} pictures has a face that can be used"
+        )
+    return Sample(dataset, detector, embedder, found)

@@ -1,0 +1,131 @@
+"""`onlooker calibrate` writes a threshold that the next worker takes, and what it rests on."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+
+from app.models.catalogue import EmbedderEntry, load_catalogue, read_tables
+from app.settings import load_settings
+
+Run = Callable[..., tuple[int, str, str]]
+
+#: What 542 impostor comparisons can support: a false match rate of 7 %, 38 false matches.
+WISH = ("--fpir", 0.2, "--gallery", 3)
+
+
+def embedder(folder: Path, name: str = "faceplugin-512") -> EmbedderEntry:
+    return load_catalogue(folder).embedder(name)
+
+
+@pytest.fixture
+def imported(own_weights: Path) -> str:
+    """Return the name of an embedder without a threshold; its file is the shipped one's."""
+    shipped: dict[str, Any] = read_tables(Path(__file__).parents[3] / "weights/catalogue.toml")[
+        "faceplugin-512"
+    ]
+    table = {key: value for key, value in shipped.items() if key not in {"threshold", "figures", "package"}}
+    (own_weights / "local.toml").write_text(tomli_w.dumps({"mine": table | {"source": "user"}}))
+    return "mine"
+
+
+def test_the_threshold_is_what_identify_takes(onlooker: Run, few: Path, own_weights: Path) -> None:
+    before = embedder(own_weights)
+    code, output, _ = onlooker("calibrate", few, *WISH)
+    assert code == 0
+    after = embedder(own_weights)
+    settings = load_settings()
+    assert before.threshold != after.threshold
+    assert f"the threshold of faceplugin-512 is {after.threshold:g}" in output
+    # The very call by which a worker gets it.
+    assert load_catalogue(settings.weights_dir).embedder(settings.embedder).threshold_or(
+        settings.threshold
+    ) == (after.threshold)
+    assert after.files == before.files
+
+
+def test_what_it_rests_on_is_written_beside_it(onlooker: Run, few: Path, own_weights: Path) -> None:
+    onlooker("calibrate", few, *WISH)
+    catalogue = load_catalogue(own_weights)
+    found = embedder(own_weights).calibration
+    assert found is not None
+    assert (found.fpir, found.gallery, found.comparisons, found.dataset) == (0.2, 3, 542, "few")
+    assert 30 <= found.false_matches <= 38
+    assert found.identified == 1.0
+    assert found.detector == catalogue.detector("centerface").identity
+    assert found.embedder == catalogue.embedder("faceplugin-512").identity
+
+
+def test_an_embedder_without_a_threshold_gets_one(
+    onlooker: Run, few: Path, own_weights: Path, imported: str
+) -> None:
+    assert embedder(own_weights, imported).threshold is None
+    code, output, _ = onlooker("calibrate", few, *WISH, "--embedder", imported)
+    assert code == 0
+    assert "threshold until now" in output
+    threshold = embedder(own_weights, imported).threshold
+    assert threshold is not None
+    assert 0 < threshold < 0.5
+    # The other net's stays.
+    assert embedder(own_weights).threshold == 0.49
+
+
+def test_a_dry_run_writes_nothing(onlooker: Run, few: Path, own_weights: Path) -> None:
+    code, output, _ = onlooker("calibrate", few, *WISH, "--dry-run")
+    assert code == 0
+    assert "false matches of 542 impostor comparisons" in output
+    assert "nothing was written" in output
+    assert not (own_weights / "local.toml").exists()
+
+
+def test_a_second_calibration_replaces_the_first(onlooker: Run, few: Path, own_weights: Path) -> None:
+    onlooker("calibrate", few, *WISH)
+    first = embedder(own_weights)
+    onlooker("calibrate", few, "--fpir", 0.2, "--gallery", 1)
+    second = embedder(own_weights)
+    assert first.calibration is not None
+    assert second.calibration is not None
+    assert (first.calibration.gallery, second.calibration.gallery) == (3, 1)
+    assert first.threshold is not None
+    assert second.threshold is not None
+    assert second.threshold < first.threshold
+
+
+def test_a_rate_that_cannot_be_supported_is_refused(onlooker: Run, few: Path, own_weights: Path) -> None:
+    code, output, errors = onlooker("calibrate", few, "--fpir", 0.01, "--gallery", 1000)
+    assert (code, output) == (2, "")
+    last = errors.splitlines()[-1]
+    assert last.startswith("onlooker: a false-positive rate of 0.01 in a gallery of 1000 needs 2,984,")
+    assert "impostor comparisons" in last
+    assert last.endswith("the dataset has 542")
+    assert not (own_weights / "local.toml").exists()
+
+
+def test_one_person_is_refused(onlooker: Run, few: Path, tmp_path: Path) -> None:
+    person = sorted((few / "images").iterdir())[0]
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / person.name).symlink_to(person)
+    code, _, errors = onlooker("calibrate", tmp_path / "one", *WISH)
+    assert code == 2
+    assert errors == "onlooker: a threshold needs pictures of at least two people, found one person\n"
+
+
+def test_a_threshold_in_the_settings_still_counts_and_is_said_to(
+    onlooker: Run, environment: pytest.MonkeyPatch, few: Path
+) -> None:
+    environment.setenv("ONLOOKER_THRESHOLD", "0.6")
+    code, output, _ = onlooker("calibrate", few, *WISH)
+    assert code == 0
+    assert "but ONLOOKER_THRESHOLD is set, to 0.6" in output
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--fpir", "0"), ("--fpir", "1"), ("--fpir", "nan"), ("--gallery", "0")]
+)
+def test_nonsense_is_one_line(onlooker: Run, few: Path, option: str, value: str) -> None:
+    wish = {"--fpir": "0.2", "--gallery": "3"} | {option: value}
+    code, output, errors = onlooker("calibrate", few, *(word for pair in wish.items() for word in pair))
+    assert (code, output) == (2, "")
+    assert errors.splitlines()[-1].startswith("onlooker: ")

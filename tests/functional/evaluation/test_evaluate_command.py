@@ -1,0 +1,176 @@
+"""`onlooker evaluate` measures a small dataset of real faces."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from app.models.catalogue import load_catalogue
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def test_the_figures_as_json_alone(onlooker: Run, few: Path, own_weights: Path) -> None:
+    code, output, _ = onlooker("evaluate", few, "--json", "-", "--threads", 2)
+    assert code == 0
+    figures = json.loads(output)
+    assert figures["dataset"] == {
+        "name": "few", "people": 14, "images": 35, "images_without_a_face": 0, "pairs": 8,
+    }  # fmt: skip
+    catalogue = load_catalogue(own_weights)
+    for kind, entry in (
+        ("detector", catalogue.detector("centerface")),
+        ("embedder", catalogue.embedder("faceplugin-512")),
+    ):
+        assert figures[kind]["identity"] == entry.identity
+        assert figures[kind]["sha256"] == [file.sha256 for file in entry.files]
+    assert figures["settings"] == {
+        "detection_side": 640, "detection_score": 0.5, "min_face": 24, "embed_score": 0.5,
+    }  # fmt: skip
+    assert {"onnxruntime", "numpy", "python"} <= set(figures["versions"])
+
+
+def test_real_faces_are_told_apart(onlooker: Run, few: Path) -> None:
+    figures = json.loads(onlooker("evaluate", few, "--json", "-")[1])
+    verification, identification = figures["verification"], figures["identification"]
+    assert (verification["pairs"], len(verification["folds"]), verification["attempts"]) == (8, 2, 4)
+    assert verification["accuracy"] >= 0.75
+    assert (identification["enrolled"], identification["strangers"]) == (7, 7)
+    assert (identification["probes"], identification["stranger_probes"]) == (21, 7)
+    assert identification["rank1"] == 1.0
+    # 35 pictures make 595 comparisons.
+    comparisons = figures["comparisons"]
+    assert (comparisons["genuine"], comparisons["impostors"]) == (53, 542)
+    one, less = comparisons["points"][:2]
+    assert (one["rate"], one["false_accepts"], one["comparisons"]) == (0.01, 5, 542)
+    assert one["hits"] > 0.9
+    assert 0.1 < one["threshold"] < 0.5
+    assert (less["threshold"], less["hits"], less["needed"]) == (None, None, 1000)
+
+
+def test_nobody_is_named_and_no_path_is_told(onlooker: Run, few: Path) -> None:
+    _, output, errors = onlooker("evaluate", few, "--json", "-")
+    names = [person.name for person in (few / "images").iterdir()]
+    assert not [name for name in names if name in output + errors]
+    assert str(few.parent) not in output + errors
+
+
+def test_the_tables_say_what_is_not_supported(onlooker: Run, few: Path, tmp_path: Path) -> None:
+    code, output, _ = onlooker("evaluate", few, "--json", tmp_path / "figures.json")
+    assert code == 0
+    assert "few: 14 people, 35 pictures, 0 of them without a face" in output
+    assert "verification, 8 pairs" in output
+    assert "(2 folds)" in output
+    assert "7 attempts, 100 needed" in output
+    assert json.loads((tmp_path / "figures.json").read_text())["dataset"]["pairs"] == 8
+
+
+def test_a_folder_of_people_alone_has_no_folds(onlooker: Run, few: Path) -> None:
+    code, output, _ = onlooker("evaluate", few / "images")
+    assert code == 0
+    assert "no list of pairs: verification is not measured by folds" in output
+    assert "identification, 7 people enrolled" in output
+
+
+def test_a_list_by_itself_with_its_pictures_elsewhere(onlooker: Run, few: Path, tmp_path: Path) -> None:
+    listed = tmp_path / "pairsDevTest.txt"
+    lines = (few / "pairs.txt").read_text().splitlines()
+    listed.write_text("\n".join(["2", *lines[1:5]]))
+    code, output, _ = onlooker("evaluate", listed, "--images", few / "images")
+    assert code == 0
+    assert "verification, 4 pairs" in output
+    assert "one fold: threshold chosen on the same pairs" in output
+
+
+def test_the_second_run_needs_no_nets(onlooker: Run, few: Path, own_weights: Path) -> None:
+    first = onlooker("evaluate", few, "--json", "-")[1]
+    for net in own_weights.glob("*.onnx"):
+        net.unlink()
+    code, output, errors = onlooker("evaluate", few, "--json", "-")
+    assert (code, output, errors) == (0, first, "")
+
+
+def test_the_picture_shows_something(onlooker: Run, few: Path, tmp_path: Path) -> None:
+    for dataset in (few, few / "images"):
+        code, *_ = onlooker("evaluate", dataset, "--picture", tmp_path / "roc.png")
+        assert code == 0
+        data = (tmp_path / "roc.png").read_bytes()
+        assert data.startswith(b"\x89PNG")
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        assert image is not None
+        assert image.shape == (720, 1650, 3)
+        # Both halves have a curve or bars: more than white paper and black letters.
+        for half in (image[:, :825], image[:, 825:]):
+            coloured = half.max(axis=2).astype(int) - half.min(axis=2) > 60
+            assert coloured.sum() > 500
+
+
+def test_a_single_picture_can_be_drawn(onlooker: Run, few: Path, tmp_path: Path) -> None:
+    person = next(person for person in sorted((few / "images").iterdir()) if len(list(person.iterdir())) == 1)
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / person.name).symlink_to(person)
+    code, output, _ = onlooker("evaluate", tmp_path / "one", "--picture", tmp_path / "roc.png")
+    assert code == 0
+    assert "nobody has two pictures: identification is not measured" in output
+    assert (tmp_path / "roc.png").stat().st_size > 1000
+
+
+def test_pictures_without_faces_are_counted(onlooker: Run, few: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "more"
+    folder.mkdir()
+    for person in (few / "images").iterdir():
+        (folder / person.name).symlink_to(person)
+    blank = np.zeros((100, 100, 3), np.uint8)
+    for name in ("Nobody_A", "Nobody_B"):
+        (folder / name).mkdir()
+        for number in (1, 2):
+            blank[0, 0] += 1
+            assert cv2.imwrite(str(folder / name / f"{number}.png"), blank)
+    figures = json.loads(onlooker("evaluate", folder, "--json", "-")[1])
+    assert figures["dataset"]["images_without_a_face"] == 4
+    found = figures["identification"]
+    assert (found["enrolled"], found["not_enrolled"]) == (7, 2)
+    assert (found["probes"], found["probes_without_face"]) == (23, 2)
+    assert found["rank1"] == pytest.approx(21 / 23)
+
+
+def test_a_gate_that_refuses_every_face_leaves_nothing(
+    onlooker: Run, environment: pytest.MonkeyPatch, few: Path
+) -> None:
+    environment.setenv("ONLOOKER_MIN_FACE", "240")
+    code, output, errors = onlooker("evaluate", few)
+    assert (code, output) == (2, "")
+    assert errors.splitlines()[-1] == "onlooker: few: none of the 35 pictures has a face that can be used"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["{few}", "--detector", "nonsense"], "unknown entry 'nonsense'"),
+        (["{few}", "--detector", "faceplugin-512"], "cannot serve as detector"),
+        (["{few}", "--embedder", "centerface"], "cannot serve as embedder"),
+        (["{few}", "--threads", "0"], "--threads"),
+        (["{few}", "--images", "/no/such/folder"], "/no/such/folder"),
+        (["{few}", "--json", "/no/such/folder/figures.json"], "the folder /no/such/folder does not exist"),
+        (["{few}", "--picture", "/no/such/folder/roc.png"], "the folder /no/such/folder does not exist"),
+        (["/no/such/dataset"], "/no/such/dataset"),
+        (["{empty}"], "expected a folder for each person, found none"),
+        (["{broken}"], "face.jpg: cannot identify the image"),
+        (["{few}/pairs.txt", "--images", "{broken}"], "pairs.txt:2: there is no folder with pictures of"),
+        ([], "DATASET"),
+    ],
+)
+def test_what_is_wrong_is_one_line(
+    onlooker: Run, few: Path, tmp_path: Path, arguments: list[str], says: str
+) -> None:
+    folders = {"few": few, "empty": tmp_path / "empty", "broken": tmp_path / "broken"}
+    folders["empty"].mkdir()
+    (folders["broken"] / "Ada").mkdir(parents=True)
+    (folders["broken"] / "Ada" / "face.jpg").write_bytes(b"no picture")
+    code, output, errors = onlooker("evaluate", *(argument.format(**folders) for argument in arguments))
+    assert (code, output) == (2, "")
+    assert says in errors
+    assert (errors.startswith("onlooker: "), errors.count("\n")) == (True, 1)

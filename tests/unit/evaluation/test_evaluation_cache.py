@@ -1,0 +1,103 @@
+"""The cache gives back what it was given, is this user's alone, and is built again when it is damaged."""
+
+import sqlite3
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.evaluation.cache import Cache, Missing, open_cache
+from app.evaluation.errors import CacheError
+
+FACE = np.array([0.6, -0.8], np.float32)
+
+
+def filled(path: Path) -> None:
+    with open_cache(path) as cache:
+        cache.put("way", "picture", FACE)
+
+
+def knows(cache: Cache, way: str, picture: str) -> bool:
+    try:
+        cache.get(way, picture)
+    except Missing:
+        return False
+    return True
+
+
+def test_what_was_put_is_there_the_next_time(tmp_path: Path) -> None:
+    with open_cache(tmp_path / "c") as cache:
+        cache.put("way", "picture", FACE)
+        cache.put("way", "empty", None)
+    with open_cache(tmp_path / "c") as cache:
+        found = cache.get("way", "picture")
+        assert found is not None
+        assert (found == FACE).all()
+        assert cache.get("way", "empty") is None
+        assert not knows(cache, "other way", "picture")
+        assert not knows(cache, "way", "other picture")
+
+
+def test_it_is_for_this_user_alone(tmp_path: Path) -> None:
+    (tmp_path / "c").touch(mode=0o644)
+    with open_cache(tmp_path / "c") as cache:
+        cache.put("way", "picture", FACE)
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert modes["c"] == 0o600
+    assert set(modes.values()) == {0o600}
+
+
+def test_what_an_interrupted_run_put_is_kept(tmp_path: Path) -> None:
+    def interrupted() -> None:
+        with open_cache(tmp_path / "c") as cache:
+            cache.put("way", "picture", FACE)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    with open_cache(tmp_path / "c") as cache:
+        assert knows(cache, "way", "picture")
+
+
+@pytest.mark.parametrize("damage", ["no database", "torn", "other version"])
+def test_a_damaged_cache_is_built_again(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "c"
+    filled(path)
+    if damage == "no database":
+        path.write_bytes(b"this is no database, whatever its name says" * 100)
+    elif damage == "torn":
+        path.write_bytes(path.read_bytes()[:4096] + b"\xff" * 4096)
+    else:
+        with sqlite3.connect(path) as database:
+            database.execute("PRAGMA user_version = 99")
+        database.close()
+    with open_cache(path) as cache:
+        assert not knows(cache, "way", "picture")
+        cache.put("way", "picture", FACE)
+        assert knows(cache, "way", "picture")
+
+
+def test_somebody_elses_database_is_left_alone(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "c") as database:
+        database.execute("CREATE TABLE precious (thing)")
+    database.close()
+    before = (tmp_path / "c").read_bytes()
+    with pytest.raises(CacheError, match="found another database"), open_cache(tmp_path / "c"):
+        pass
+    assert (tmp_path / "c").read_bytes() == before
+
+
+@pytest.mark.parametrize("what", ["a folder", "nowhere"])
+def test_what_cannot_be_opened_is_one_line(tmp_path: Path, what: str) -> None:
+    path = tmp_path if what == "a folder" else tmp_path / "no" / "such" / "c"
+    with pytest.raises(CacheError, match=r"^cannot use the cache of embeddings [^\n]*$"), open_cache(path):
+        pass
+
+
+def test_one_in_memory_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with open_cache(None) as cache:
+        cache.put("way", "picture", FACE)
+        assert knows(cache, "way", "picture")
+    assert list(tmp_path.iterdir()) == []

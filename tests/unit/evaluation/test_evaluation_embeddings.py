@@ -1,0 +1,175 @@
+"""A picture goes through the nets once, and again when it, the nets or the settings are others."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import msgspec
+import numpy as np
+import pytest
+
+from app.evaluation.cache import Cache, open_cache
+from app.evaluation.embeddings import Embeddings, way_of
+from app.evaluation.errors import DatasetError
+from app.models.arrays import Image
+from app.models.catalogue import load_catalogue
+from app.models.pipeline import Analysis, Recogniser
+from app.settings import Settings
+
+
+class Counted:
+    """The product's recogniser, with a count of its work."""
+
+    def __init__(self, recogniser: Recogniser) -> None:
+        self._recogniser = recogniser
+        self.loaded = 0
+        self.analysed = 0
+
+    def load(self) -> Any:
+        self.loaded += 1
+        return self
+
+    def analyse(self, image: Image) -> Analysis:
+        self.analysed += 1
+        return self._recogniser.analyse(image)
+
+
+@pytest.fixture
+def counted(recogniser: Recogniser) -> Counted:
+    return Counted(recogniser)
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Iterator[Cache]:
+    with open_cache(tmp_path / "c") as opened:
+        yield opened
+
+
+def embeddings(cache: Cache, counted: Counted, way: str = "way") -> Embeddings:
+    return Embeddings(cache, way, counted.load, 10_000_000)
+
+
+@pytest.fixture
+def portraits(shared_data: Path, tmp_path: Path) -> list[Path]:
+    """Copies of two photographs of one person, and one picture without anybody."""
+    source = shared_data / "stills/face_recognition/tests/test_images"
+    paths = []
+    for name in ("obama.jpg", "obama2.jpg"):
+        image = cv2.imread(str(source / name))
+        paths.append(tmp_path / name)
+        assert cv2.imwrite(str(paths[-1]), cv2.resize(image, None, fx=0.5, fy=0.5))
+    paths.append(tmp_path / "nobody.png")
+    assert cv2.imwrite(str(paths[-1]), np.zeros((64, 64, 3), np.uint8))
+    return paths
+
+
+def test_the_nets_see_each_picture_once(cache: Cache, counted: Counted, portraits: list[Path]) -> None:
+    first = embeddings(cache, counted).of(portraits, threads=2)
+    assert (counted.loaded, counted.analysed) == (1, 3)
+    again = embeddings(cache, counted).of(portraits, threads=2)
+    assert (counted.loaded, counted.analysed) == (1, 3)
+    one, two, none = (first[path] for path in portraits)
+    assert one is not None
+    assert two is not None
+    assert none is None
+    assert float(one @ two) > 0.5
+    for path in portraits[:2]:
+        assert (first[path] == again[path]).all()
+
+
+def test_a_changed_picture_is_looked_at_again(cache: Cache, counted: Counted, portraits: list[Path]) -> None:
+    before = embeddings(cache, counted).of(portraits, threads=1)
+    portraits[2].write_bytes(portraits[0].read_bytes()[:-2] + b"\0\xff\xd9")
+    after = embeddings(cache, counted).of(portraits, threads=1)
+    assert counted.analysed == 4
+    assert before[portraits[2]] is None
+    assert after[portraits[2]] is not None
+
+
+def test_a_copy_is_not_looked_at(cache: Cache, counted: Counted, portraits: list[Path]) -> None:
+    copy = portraits[0].with_name("copy.jpg")
+    copy.write_bytes(portraits[0].read_bytes())
+    found = embeddings(cache, counted).of([portraits[0], copy], threads=2)
+    assert counted.analysed == 1
+    assert (found[copy] == found[portraits[0]]).all()
+
+
+def test_another_way_is_gone_anew(cache: Cache, counted: Counted, portraits: list[Path]) -> None:
+    for way in ("one", "two", "one"):
+        embeddings(cache, counted, way).of(portraits[:1], threads=1)
+    assert counted.analysed == 2
+
+
+def test_a_broken_picture_is_named_and_the_others_are_kept(
+    cache: Cache, counted: Counted, portraits: list[Path], tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no picture")
+    with pytest.raises(DatasetError, match=r"broken\.jpg: cannot identify the image"):
+        embeddings(cache, counted).of([portraits[0], broken], threads=1)
+    embeddings(cache, counted).of(portraits[:1], threads=1)
+    assert counted.analysed == 1
+
+
+def test_a_picture_that_is_gone_is_named(cache: Cache, counted: Counted, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"cannot read .*gone\.jpg: No such file"):
+        embeddings(cache, counted).of([tmp_path / "gone.jpg"], threads=1)
+
+
+class Interrupting:
+    """Ctrl-C after the first picture."""
+
+    def __enter__(self) -> "Interrupting":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def tell(self, done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+
+def test_an_interrupted_run_goes_on_where_it_was(
+    cache: Cache, counted: Counted, portraits: list[Path]
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        embeddings(cache, counted).of(portraits, threads=1, teller=Interrupting())
+    done = counted.analysed
+    assert done >= 1
+    embeddings(cache, counted).of(portraits, threads=1)
+    # The first one was kept; at most one more was under way.
+    assert counted.analysed <= 4
+
+
+def test_all_that_changes_the_result_changes_the_way(tmp_path: Path) -> None:
+    catalogue = load_catalogue(tmp_path)
+    centerface, yunet = catalogue.detector("centerface"), catalogue.detector("yunet")
+    embedder = catalogue.embedder("faceplugin-512")
+    settings = Settings()
+    file = msgspec.structs.replace(embedder.files[0], sha256=embedder.files[0].sha256[:-1] + "0")
+    fed = msgspec.structs.replace(embedder.input, colour="RGB")
+    ways = [
+        way_of(settings, centerface, embedder),
+        way_of(settings, yunet, embedder),
+        way_of(settings, centerface, msgspec.structs.replace(embedder, files=(file,))),
+        way_of(settings, centerface, msgspec.structs.replace(embedder, input=fed)),
+        *(
+            way_of(settings.model_copy(update=change), centerface, embedder)
+            for change in (
+                {"detection_side": 320},
+                {"detection_score": 0.6},
+                {"min_face": 30},
+                {"embed_score": 0.7},
+            )
+        ),
+    ]
+    assert len(set(ways)) == len(ways)
+
+
+def test_what_does_not_change_the_result_does_not_change_the_way(tmp_path: Path) -> None:
+    catalogue = load_catalogue(tmp_path)
+    detector, embedder = catalogue.detector("centerface"), catalogue.embedder("faceplugin-512")
+    way = way_of(Settings(), detector, embedder)
+    other = msgspec.structs.replace(embedder, name="other", title="Other", threshold=0.1, note="")
+    assert way_of(Settings(threads=2, margin=0.2), detector, other) == way
