@@ -25,9 +25,14 @@ class Chosen:
     embedder: EmbedderEntry
 
     @property
+    def by_role(self) -> dict[str, Entry | None]:
+        """What each is used as; None where nothing is."""
+        return {"detector": self.detector, "landmarker": self.landmarker, "embedder": self.embedder}
+
+    @property
     def entries(self) -> list[Entry]:
         """All of them, to be pulled."""
-        return [entry for entry in (self.detector, self.landmarker, self.embedder) if entry]
+        return [entry for entry in self.by_role.values() if entry]
 
     @property
     def found_by(self) -> str:
