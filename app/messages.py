@@ -99,7 +99,7 @@ class Faces(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     embedder: Text
     #: (N, 4) float32: left, top, right, bottom, pixels of the frame.
     boxes: Array
-    #: (N, 5, 2) float32: eyes, nose, corners of the mouth, pixels of the frame.
+    #: (N, 5, 2) float32: eyes, nose, corners of the mouth, pixels of the frame; NaN where none were found.
     landmarks: Array
     #: (N,) float32: detection scores, 0 to 1.
     scores: Array
@@ -113,7 +113,7 @@ class Faces(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     def __post_init__(self) -> None:
         count = len(self.crops)
         _check(self.boxes, "boxes", np.float32, (count, 4))
-        _check(self.landmarks, "landmarks", np.float32, (count, 5, 2))
+        _check(self.landmarks, "landmarks", np.float32, (count, 5, 2), gaps=True)
         _check(self.scores, "scores", np.float32, (count,))
         _check(self.gates, "gates", np.uint8, (count,))
         _check(self.embeddings, "embeddings", np.float16, (count, -1))
@@ -360,12 +360,19 @@ def _to_array(kind: type[Any], value: Any) -> Any:
     raise ValueError("an array is [type, shape, bytes]")
 
 
-def _check(array: Array, name: str, dtype: type[np.generic], shape: tuple[int, ...]) -> None:
-    """Refuse an array of another type or shape (-1 is any length), or one that is not finite."""
+def _check(
+    array: Array, name: str, dtype: type[np.generic], shape: tuple[int, ...], *, gaps: bool = False
+) -> None:
+    """Refuse an array of another type or shape (-1 is any length), or one that is not finite.
+
+    With `gaps`, a row may be NaN throughout.
+    """
     fits = array.ndim == len(shape) and all(
         want in (-1, got) for want, got in zip(shape, array.shape, strict=True)
     )
     if array.dtype != dtype or not fits:
         raise ValueError(f"{name} is {array.dtype}{array.shape}, expected {np.dtype(dtype)}{shape}")
+    if gaps:
+        array = array[~np.isnan(array).all(axis=tuple(range(1, array.ndim)))]
     if not np.isfinite(array).all():
         raise ValueError(f"{name} holds numbers that are not finite")

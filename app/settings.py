@@ -84,6 +84,10 @@ class Settings(BaseSettings):
     )
 
     detector: str = Field("centerface", description="Detector: a name from the catalogue.")
+    landmarker: str | None = Field(
+        None,
+        description="Detector that finds the landmarks of the faces that the first one finds: needed for one that finds none, such as `retinaface`.",
+    )
     embedder: str = Field("faceplugin-512", description="Embedder: a name from the catalogue.")
     detection_side: Positive = Field(
         640, description="Longer side, in pixels, to which a frame is scaled down for the detector."
@@ -179,6 +183,11 @@ class Settings(BaseSettings):
         if value is not None and not _is_address(value.rstrip("/"), ("http", "https")):
             raise ValueError("expected http://host:port")
         return value
+
+    @property
+    def nets(self) -> list[str]:
+        """Names of the nets in use."""
+        return [name for name in (self.detector, self.landmarker, self.embedder) if name is not None]
 
     @property
     def bootstrap(self) -> list[str]:

@@ -72,8 +72,8 @@ def conclude(sample: Sample, seconds: float) -> int:
         "pairs": found.pairs,
         "images": len(sample.embeddings),
         "images_without_a_face": sample.without_face,
-        "detector": sample.detector.name,
-        "embedder": sample.embedder.name,
+        "detector": sample.nets.detector.name,
+        "embedder": sample.nets.embedder.name,
         "seconds": round(seconds, 1),
     }
     ok = found.accuracy >= GOAL

@@ -40,7 +40,7 @@ def calibrate(fpir: float, gallery: int, dry_run: bool, **wishes: Any) -> None:
     if dry_run:
         click.echo("nothing was written (--dry-run)")
         return
-    name = sample.embedder.name
+    name = sample.nets.embedder.name
     change_local(settings.weights_dir, name, _keys(found, sample))
     click.echo(f"the threshold of {name} is {found.threshold:g} from the next start of a worker on")
     if settings.threshold is not None:
@@ -55,8 +55,8 @@ def _keys(found: Calibrated, sample: Sample) -> dict[str, Any]:
         comparisons=found.comparisons,
         false_matches=found.false_matches,
         identified=found.check.identified if found.check else None,
-        detector=sample.detector.identity,
-        embedder=sample.embedder.identity,
+        detector=sample.nets.found_by,
+        embedder=sample.nets.embedded_by,
         dataset=sample.dataset.name,
         date=datetime.now(UTC).date().isoformat(),
     )
@@ -68,13 +68,13 @@ def _keys(found: Calibrated, sample: Sample) -> dict[str, Any]:
 
 def _table(found: Calibrated, sample: Sample, settings: Settings) -> Table:
     table = Table(
-        title=f"{sample.embedder.identity} behind {sample.detector.identity} on {sample.dataset.name}",
+        title=f"{sample.nets.embedded_by} behind {sample.nets.found_by} on {sample.dataset.name}",
         title_justify="left",
         show_header=False,
     )
     for label, value in _rows(found, settings.margin):
         table.add_row(label, value)
-    before = sample.embedder.threshold
+    before = sample.nets.embedder.threshold
     table.add_row("threshold until now", "none" if before is None else f"{before:g}")
     return table
 

@@ -68,7 +68,7 @@ def _tables(evaluation: Evaluation) -> Iterator[Table | str]:
     yield (
         f"{sample.dataset.name}: {len(sample.dataset.people):,} people, {len(sample.embeddings):,} pictures,"
         f" {sample.without_face} of them without a face;"
-        f" {sample.detector.identity}, {sample.embedder.identity}"
+        f" {sample.nets.found_by}, {sample.nets.embedded_by}"
     )
     if evaluation.verification is None:
         yield "no list of pairs: verification is not measured by folds"

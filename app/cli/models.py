@@ -1,6 +1,6 @@
 """`onlooker models`: list, pull, verify and import nets."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ def pull(names: tuple[str, ...], everything: bool, accept_licence: bool) -> None
     """Pull the entries NAMES; without any, the nets that the settings name."""
     settings = load_settings()
     folder = settings.weights_dir
-    chosen = _chosen(load_catalogue(folder), names or (settings.detector, settings.embedder), everything)
+    chosen = _chosen(load_catalogue(folder), names or settings.nets, everything)
     restricted = [entry for entry in chosen if entry.restricted and not is_here(entry, folder)]
     if everything and not accept_licence:
         chosen = [entry for entry in chosen if entry not in restricted]
@@ -73,7 +73,7 @@ def _verify_files(chosen: list[Entry], names: tuple[str, ...], settings: Setting
     bad = []
     for entry in chosen:
         states = {file.name: state_of(file, settings.weights_dir) for file in entry.files}
-        asked_for = entry.name in (names or (settings.detector, settings.embedder))
+        asked_for = entry.name in (names or settings.nets)
         if not asked_for and set(states.values()) == {State.MISSING}:
             continue
         click.echo(f"{entry.name}: {_summary(set(states.values()))}")
@@ -159,18 +159,21 @@ def _tell(entry: Entry) -> None:
 
 def _described(entry: Entry) -> list[str]:
     """Tell what was imported, and how it is used."""
-    from app.models.detection import ARCHITECTURES
+    from app.models.detection import ARCHITECTURES, finds_landmarks
 
     files = ", ".join(f"{file.name} ({file.bytes / 1e6:.1f} MB)" for file in entry.files)
     lines = [f"{entry.name}: {entry.kind}, {files}"]
+    use = f"use it: ONLOOKER_DETECTOR={entry.name}"
     if isinstance(entry, EmbedderEntry):
         lines.append(f"use it: ONLOOKER_EMBEDDER={entry.name} ({entry.dimension} dimensions)")
         if entry.threshold is None:
             lines.append("no threshold is known yet: run `onlooker calibrate`, or set ONLOOKER_THRESHOLD")
     elif isinstance(entry, DetectorEntry) and entry.architecture not in ARCHITECTURES:
         lines.append("nothing here can read what it puts out, so that it cannot serve as detector")
+    elif isinstance(entry, DetectorEntry) and not finds_landmarks(entry, load_settings().weights_dir):
+        lines.append(f"{use} ONLOOKER_LANDMARKER=centerface (it finds no landmarks, which faces need)")
     else:
-        lines.append(f"use it: ONLOOKER_DETECTOR={entry.name}")
+        lines.append(use)
     if isinstance(entry, EmbedderEntry | DetectorEntry):
         fed = entry.input
         lines.append(f"it is fed {fed.colour} pixels as (x - {fed.mean:g}) * {fed.scale:g}")
@@ -182,7 +185,7 @@ def _licence(entry: Entry) -> str:
     return f"{text}; {entry.note}" if entry.note else text
 
 
-def _chosen(catalogue: Catalogue, names: tuple[str, ...], everything: bool) -> list[Entry]:
+def _chosen(catalogue: Catalogue, names: Sequence[str], everything: bool) -> list[Entry]:
     return list(catalogue) if everything else [catalogue.get(name) for name in names]
 
 

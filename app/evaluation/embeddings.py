@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -15,7 +16,8 @@ from app.evaluation.errors import DatasetError
 from app.evaluation.progress import Silence, Teller
 from app.models import alignment, detection, embedding, feed, gate, images, pipeline, rewrite, runtime
 from app.models.arrays import Floats
-from app.models.catalogue import DetectorEntry, EmbedderEntry
+from app.models.catalogue import Entry
+from app.models.chosen import Chosen
 from app.models.pipeline import Recogniser
 from app.settings import Settings
 
@@ -25,15 +27,14 @@ __all__ = ["Embeddings", "way_of"]
 _CODE = (alignment, detection, embedding, feed, gate, images, pipeline, rewrite, runtime, central)
 
 
-def way_of(settings: Settings, detector: DetectorEntry, embedder: EmbedderEntry) -> str:
+def way_of(settings: Settings, nets: Chosen) -> str:
     """Return the SHA-256 of all that decides which embedding comes out of a picture.
 
     Those are the nets' files and how they are fed, the settings of detection and gate, and the code itself:
     an embedding of a former version is never taken for one of this version.
     """
     said = {
-        "detector": [[file.sha256 for file in detector.files], detector.architecture, detector.input],
-        "embedder": [[file.sha256 for file in embedder.files], embedder.size, embedder.input],
+        "nets": {role: entry and _read_as(entry) for role, entry in nets.by_role.items()},
         "settings": [
             settings.detection_side,
             settings.detection_score,
@@ -43,6 +44,12 @@ def way_of(settings: Settings, detector: DetectorEntry, embedder: EmbedderEntry)
         "code": _code(),
     }
     return hashlib.sha256(msgspec.json.encode(said)).hexdigest()
+
+
+def _read_as(entry: Entry) -> dict[str, Any]:
+    """Return an entry without what is only told of it."""
+    told = ("name", "title", "source", "homepage", "licence", "note", "figures", "threshold", "calibration")
+    return {key: value for key, value in msgspec.to_builtins(entry).items() if key not in told}
 
 
 def _code() -> list[str]:

@@ -18,7 +18,7 @@ from app.settings import Settings
 __all__ = ["Evaluation", "evaluate", "written"]
 
 #: What the figures depend on, beside our own code.
-LIBRARIES = ("onnxruntime", "numpy", "opencv-python", "opencv-python-headless", "pillow")
+LIBRARIES = ("onnxruntime", "onnxruntime-gpu", "numpy", "opencv-python", "opencv-python-headless", "pillow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,8 @@ def written(evaluation: Evaluation, settings: Settings) -> dict[str, Any]:
             "images_without_a_face": sample.without_face,
             "pairs": len(sample.dataset.pairs),
         },
-        "detector": _net(sample.detector),
-        "embedder": _net(sample.embedder) | {"threshold": sample.embedder.threshold},
+        **{role: _net(entry) for role, entry in sample.nets.by_role.items() if entry},
+        "threshold": sample.nets.embedder.threshold,
         "settings": settings.model_dump(
             include={"detection_side", "detection_score", "min_face", "embed_score"}
         ),

@@ -30,8 +30,10 @@ def draw(evaluation: Evaluation) -> bytes:
     left, right = figure.subplots(1, 2)
     _draw_roc(left, evaluation)
     _draw_histogram(right, evaluation)
+    nets = sample.nets
+    finders = " + ".join(entry.name for entry in (nets.detector, nets.landmarker) if entry)
     figure.suptitle(
-        f"{sample.embedder.name} behind {sample.detector.name} on {sample.dataset.name}:"
+        f"{nets.embedder.name} behind {finders} on {sample.dataset.name}:"
         f" {len(sample.dataset.people):,} people, {len(sample.embeddings):,} pictures"
     )
     png = BytesIO()
@@ -84,7 +86,7 @@ def _draw_histogram(axes: "Axes", evaluation: Evaluation) -> None:
             axes.stairs(
                 shares, STEPS[::_BAR], label=f"{label} ({len(tally):,})", color=colour, fill=True, alpha=0.5
             )
-    threshold = evaluation.sample.embedder.threshold
+    threshold = evaluation.sample.nets.embedder.threshold
     if threshold is not None:
         axes.axvline(threshold, color="black", linestyle="--", linewidth=1, label=f"threshold {threshold:g}")
     if axes.patches:

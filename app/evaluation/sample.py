@@ -11,7 +11,7 @@ from app.evaluation.embeddings import Embeddings, way_of
 from app.evaluation.errors import EvaluationError
 from app.evaluation.progress import Teller
 from app.models.arrays import Floats
-from app.models.catalogue import DetectorEntry, EmbedderEntry, load_catalogue
+from app.models.chosen import Chosen, chosen_nets
 from app.models.pipeline import load_recogniser
 from app.models.report import Report
 from app.settings import Settings, private_folder
@@ -26,11 +26,10 @@ CACHE = "embeddings.sqlite"
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The pictures of a dataset, and what two nets made of them."""
+    """The pictures of a dataset, and what nets made of them."""
 
     dataset: Dataset
-    detector: DetectorEntry
-    embedder: EmbedderEntry
+    nets: Chosen
     embeddings: Mapping[Path, Floats | None]
 
     @property
@@ -64,9 +63,8 @@ def take_sample(
     Raises:
         OnlookerError: a net cannot be had, a picture cannot be read, or none has a face.
     """
-    catalogue = load_catalogue(settings.weights_dir)
-    detector, embedder = catalogue.detector(settings.detector), catalogue.embedder(settings.embedder)
-    way = way_of(settings, detector, embedder)
+    nets = chosen_nets(settings)
+    way = way_of(settings, nets)
     load = partial(load_recogniser, settings, report)
     with open_cache(private_folder(settings) / CACHE if remember else None) as cache:
         embeddings = Embeddings(cache, way, load, settings.max_photo_pixels)
@@ -75,4 +73,4 @@ def take_sample(
         raise EvaluationError(
             f"{dataset.name}: none of the {len(found)} pictures has a face that can be used"
         )
-    return Sample(dataset, detector, embedder, found)
+    return Sample(dataset, nets, found)

@@ -152,8 +152,17 @@ class EmbedderEntry(Entry, frozen=True, kw_only=True, tag="embedder"):
     calibration: Calibration | None = None
 
     def threshold_or(self, given: float | None) -> float:
-        """Return the threshold `given`, or else the entry's own; raise CatalogueError where there is none."""
+        """Return the threshold `given`, or else the entry's own.
+
+        Raises:
+            CatalogueError: there is none, or it was measured with another net that had this name.
+        """
         threshold = self.threshold if given is None else given
+        if given is None and self.calibration and self.calibration.embedder != self.identity:
+            raise CatalogueError(
+                f"the threshold of {self.name!r} was measured with {self.calibration.embedder}, not with"
+                f" {self.identity}: run `onlooker calibrate` again, or set ONLOOKER_THRESHOLD"
+            )
         if threshold is None:
             raise CatalogueError(
                 f"no threshold is known for the embedder {self.name!r}: run `onlooker calibrate`,"

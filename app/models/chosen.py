@@ -1,8 +1,10 @@
 """The nets that the settings name, and what is to be there before they are used."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
-from app.models.catalogue import DetectorEntry, EmbedderEntry, Entry, load_catalogue
+from app.models.catalogue import CatalogueError, DetectorEntry, EmbedderEntry, Entry, load_catalogue
+from app.models.detection import finds_landmarks
 from app.models.device import Choice, choose_device
 from app.models.fetch import pull_all
 from app.models.report import Report
@@ -13,20 +15,29 @@ __all__ = ["Chosen", "chosen_nets", "prepare_nets"]
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The entries of the nets that are used together."""
+    """The entries of the nets that are used together.
+
+    landmarker: finds the landmarks in the faces of `detector`; None where that does so itself.
+    """
 
     detector: DetectorEntry
+    landmarker: DetectorEntry | None
     embedder: EmbedderEntry
+
+    @property
+    def by_role(self) -> dict[str, Entry | None]:
+        """What each is used as; None where nothing is."""
+        return {"detector": self.detector, "landmarker": self.landmarker, "embedder": self.embedder}
 
     @property
     def entries(self) -> list[Entry]:
         """All of them, to be pulled."""
-        return [self.detector, self.embedder]
+        return [entry for entry in self.by_role.values() if entry]
 
     @property
     def found_by(self) -> str:
-        """What messages call that which found the faces."""
-        return self.detector.identity
+        """What messages call that which found the faces, and their landmarks."""
+        return "+".join(entry.identity for entry in (self.detector, self.landmarker) if entry)
 
     @property
     def embedded_by(self) -> str:
@@ -41,15 +52,28 @@ def chosen_nets(settings: Settings) -> Chosen:
         CatalogueError: a name is unknown, or of another kind.
     """
     catalogue = load_catalogue(settings.weights_dir)
-    return Chosen(catalogue.detector(settings.detector), catalogue.embedder(settings.embedder))
+    landmarker = None if settings.landmarker is None else catalogue.detector(settings.landmarker)
+    return Chosen(catalogue.detector(settings.detector), landmarker, catalogue.embedder(settings.embedder))
 
 
 def prepare_nets(settings: Settings, report: Report | None = None) -> Choice:
     """Pull the nets that are missing, and return the device that they will run on.
 
     Raises:
-        OnlookerError: a name is unknown, a file cannot be had, or the device cannot be used.
+        OnlookerError: a name is unknown, a file cannot be had, nothing would find landmarks, or the device
+            cannot be used.
     """
     choice = choose_device(settings.device)
-    pull_all(chosen_nets(settings).entries, settings.weights_dir, settings.weights_mirror, report)
+    chosen, folder = chosen_nets(settings), settings.weights_dir
+    pull_all(chosen.entries, folder, settings.weights_mirror, report)
+    _check_landmarks(chosen.landmarker or chosen.detector, folder)
     return choice
+
+
+def _check_landmarks(entry: DetectorEntry, folder: Path) -> None:
+    """Refuse what finds no landmarks: its faces would all be found and none be named."""
+    if not finds_landmarks(entry, folder):
+        raise CatalogueError(
+            f"{entry.name} finds no landmarks, so that faces can be neither aligned nor embedded:"
+            " set ONLOOKER_LANDMARKER=centerface, or another detector that finds them"
+        )

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from app.models.alignment import SIZE, align
 from app.models.arrays import Floats, Image
-from app.models.chosen import chosen_nets, prepare_nets
-from app.models.detection import Detections, Detector, load_detector
+from app.models.chosen import Chosen, chosen_nets, prepare_nets
+from app.models.detection import Detections, Detector, Landmarked, load_detector
 from app.models.embedding import Embedder, load_embedder
 from app.models.gate import Gate, gate
 from app.models.report import Report
-from app.models.runtime import runtime_for
+from app.models.runtime import Runtime, runtime_for
 from app.settings import Settings
 
 __all__ = ["Analysis", "Recogniser", "load_recogniser"]
@@ -101,12 +101,22 @@ def load_recogniser(settings: Settings, report: Report | None = None) -> Recogni
     """Load the nets that `settings` name, pulling what is missing first.
 
     Raises:
-        OnlookerError: a name is unknown, a file cannot be had, or the device cannot be used.
+        OnlookerError: a name is unknown, a file cannot be had, nothing would find landmarks, or the device
+            cannot be used.
     """
     chosen, folder = chosen_nets(settings), settings.weights_dir
     _log.info("%s", prepare_nets(settings, report))
     runtime = runtime_for(settings)
-    side, score = settings.detection_side, settings.detection_score
-    detector = load_detector(chosen.detector, folder, runtime, side=side, score=score)
+    detector = _load_finder(chosen, settings, runtime)
     embedder = load_embedder(chosen.embedder, folder, runtime)
     return Recogniser(detector, embedder, settings.min_face, settings.embed_score, runtime.images)
+
+
+def _load_finder(chosen: Chosen, settings: Settings, runtime: Runtime) -> Detector:
+    """Load what finds faces and their landmarks."""
+    folder, side, score = settings.weights_dir, settings.detection_side, settings.detection_score
+    detector = load_detector(chosen.detector, folder, runtime, side=side, score=score)
+    if chosen.landmarker is None:
+        return detector
+    landmarker = load_detector(chosen.landmarker, folder, runtime, side=side, score=score)
+    return Landmarked(detector, landmarker)

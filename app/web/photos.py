@@ -96,6 +96,9 @@ class PhotoReader:
         row = wanted or 0
         if row >= len(faces):
             return Refusal(file, "bad-face", f"there is no face {row}: {len(faces)} were found", faces, size)
+        if analysis.gates[row] == Gate.UNALIGNED:
+            text = "eyes, nose and mouth of the face were not found"
+            return Refusal(file, "no-landmarks", text, faces, size)
         least = max(self._settings.enrol_face, self._settings.min_face)
         if min(faces[row]["size"]) < least or analysis.gates[row] != Gate.PASSED:
             width, height = faces[row]["size"]

@@ -269,6 +269,18 @@ def test_an_array_of_another_kind_is_refused(boxes: Any) -> None:
     assert caught.value.reason == "malformed"
 
 
+def test_a_face_may_be_without_landmarks_but_not_without_some() -> None:
+    landmarks = np.zeros((2, 5, 2), np.float32)
+    landmarks[1] = np.nan
+    faces = make_faces([axis(0), axis(1)], landmarks=landmarks)
+    np.testing.assert_array_equal(decode(Faces, encode(faces)).landmarks, landmarks)
+    for place, number in (((0, 4, 1), np.nan), ((1, 2, 0), 1.0), ((0, 0, 0), np.inf)):
+        wrong = landmarks.copy()
+        wrong[place] = number
+        with pytest.raises(MessageError):
+            decode(Faces, changed(faces, landmarks=["<f4", [2, 5, 2], wrong.tobytes()]))
+
+
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
 def test_no_number_that_json_cannot_say(number: float) -> None:
     for message, field in (

@@ -1,16 +1,44 @@
 """Detectors: the nets that find faces and their landmarks."""
 
+from collections.abc import Sequence
 from pathlib import Path
+
+import onnx
 
 from app.models.catalogue import CatalogueError, DetectorEntry
 from app.models.detection.base import Detections, Detector, SingleShot
 from app.models.detection.centerface import CenterFace
+from app.models.detection.fr50 import FR50
+from app.models.detection.landmarked import Landmarked
+from app.models.detection.mtcnn import MTCNN
+from app.models.detection.retinaface import RetinaFace
+from app.models.detection.scrfd import SCRFD
 from app.models.detection.yunet import YuNet
-from app.models.runtime import Runtime
+from app.models.runtime import Runtime, Session
 
-__all__ = ["ARCHITECTURES", "CenterFace", "Detections", "Detector", "YuNet", "load_detector"]
+__all__ = [
+    "ARCHITECTURES",
+    "FR50",
+    "MTCNN",
+    "SCRFD",
+    "CenterFace",
+    "Detections",
+    "Detector",
+    "Landmarked",
+    "RetinaFace",
+    "YuNet",
+    "finds_landmarks",
+    "load_detector",
+]
 
-ARCHITECTURES: dict[str, type[SingleShot]] = {"centerface": CenterFace, "yunet": YuNet}
+SINGLE_SHOT: dict[str, type[SingleShot]] = {
+    "centerface": CenterFace,
+    "retinaface": RetinaFace,
+    "scrfd": SCRFD,
+    "yunet": YuNet,
+}
+#: What a catalogue may call the architecture of a detector.
+ARCHITECTURES: dict[str, type[Detector]] = {**SINGLE_SHOT, "mtcnn": MTCNN, "fr50": FR50}
 
 
 def load_detector(
@@ -21,11 +49,37 @@ def load_detector(
     Raises:
         CatalogueError: nothing here can read its output.
     """
+    _check_known(entry)
+    try:
+        nets = [runtime.load(folder / file.name) for file in entry.files]
+        return _made(entry, nets, side=side, score=score, batch=runtime.images)
+    except CatalogueError as error:
+        raise CatalogueError(f"{entry.name}: {error}") from None
+
+
+def finds_landmarks(entry: DetectorEntry, folder: Path) -> bool:
+    """Tell whether the detector of `entry` finds landmarks, from the graph in its first file in `folder`.
+
+    Raises:
+        CatalogueError: nothing here can read its output.
+    """
+    _check_known(entry)
+    graph = onnx.load(folder / entry.files[0].name).graph
+    return ARCHITECTURES[entry.architecture].finds_landmarks([output.name for output in graph.output])
+
+
+def _check_known(entry: DetectorEntry) -> None:
     if entry.architecture not in ARCHITECTURES:
         raise CatalogueError(
             f"{entry.name}: unknown architecture {entry.architecture!r}; known: {', '.join(ARCHITECTURES)}"
         )
-    session = runtime.load(folder / entry.files[0].name)
-    return ARCHITECTURES[entry.architecture](
-        session, entry.input, side=side, score=score, batch=runtime.images
-    )
+
+
+def _made(entry: DetectorEntry, nets: Sequence[Session], *, side: int, score: float, batch: int) -> Detector:
+    """Put the `nets` into the class that reads them."""
+    if entry.architecture == "mtcnn":
+        return MTCNN(nets, entry.input, side=side, score=score)
+    if entry.architecture == "fr50":
+        return FR50(nets, entry.input, score=score)
+    kind = SINGLE_SHOT[entry.architecture]
+    return kind(nets[0], entry.input, side=side, score=score, batch=batch)

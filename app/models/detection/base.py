@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from app.models.arrays import Floats, Image
 from app.models.catalogue import Input
 from app.models.detection.nms import shares, suppress
-from app.models.feed import blob
+from app.models.feed import blob, shrunk
 from app.models.runtime import Session
 
 __all__ = ["STRIDE", "Detections", "Detector", "SingleShot"]
@@ -29,7 +29,7 @@ class Detections:
 
     boxes: (N, 4) float32, x1, y1, x2, y2 in pixels of the image.
     landmarks: (N, 5, 2) float32, x, y in pixels: left eye, right eye, nose, left and right corner of the
-        mouth, left and right as seen in the image.
+        mouth, left and right as seen in the image; NaN for a face of which none were found.
     scores: (N,) float32, 0 to 1.
     """
 
@@ -44,12 +44,37 @@ class Detections:
         """Return the faces chosen by a mask, indices or a slice."""
         return Detections(self.boxes[chosen], self.landmarks[chosen], self.scores[chosen])
 
+    @classmethod
+    def of_boxes(cls, boxes: Floats, scores: Floats) -> "Detections":
+        """Return faces of which no landmarks were found."""
+        landmarks = np.full((len(scores), 5, 2), np.nan, dtype=np.float32)
+        return cls(boxes.astype(np.float32), landmarks, scores)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Detections"]) -> "Detections":
+        """Return the faces of all `parts`, of which there is at least one."""
+        return cls(
+            np.concatenate([part.boxes for part in parts]),
+            np.concatenate([part.landmarks for part in parts]),
+            np.concatenate([part.scores for part in parts]),
+        )
+
+    def surest(self, most: int = MOST) -> "Detections":
+        """Return at most so many of them, surest first; none whose box or score is no number."""
+        known = np.flatnonzero(np.isfinite(self.boxes).all(axis=1) & np.isfinite(self.scores))
+        return self[known[np.argsort(-self.scores[known], kind="stable")[:most]]]
+
 
 class Detector(ABC):
     """Finds faces; may be used by several threads at once."""
 
     #: Whether it finds landmarks; those of one that does not are NaN.
-    landmarks: ClassVar[bool] = True
+    landmarks: bool = True
+
+    @classmethod
+    def finds_landmarks(cls, outputs: Sequence[str]) -> bool:
+        """Tell whether a net of this kind that has these `outputs` finds landmarks."""
+        return cls.landmarks and bool(outputs)
 
     def detect(self, image: Image) -> Detections:
         """Find the faces of `image`, (H, W, 3) uint8 BGR."""
@@ -73,12 +98,12 @@ class SingleShot(Detector):
 
     def detect_all(self, images: Sequence[Image]) -> list[Detections]:
         """Find the faces of each of `images`; those that are fed in one size go through the net together."""
-        scaled = [self._scale(image) for image in images]
+        scaled = [shrunk(image, self._side) for image in images]
         padded = [_pad(image) for image in scaled]
         found: dict[int, Detections] = {}
         for rows in _batches([image.shape for image in padded], self._batch):
             for row, candidates in zip(rows, self._run([padded[row] for row in rows]), strict=True):
-                found[row] = _in_pixels_of(images[row], scaled[row], _one_for_each_face(candidates))
+                found[row] = in_pixels_of(images[row], scaled[row], one_for_each_face(candidates))
         return [found[row] for row in range(len(images))]
 
     def _run(self, images: Sequence[Image]) -> Iterator[Detections]:
@@ -87,16 +112,6 @@ class SingleShot(Detector):
         outputs = self._session.run(self._outputs, {self._session.inputs[0]: fed})
         for row in range(len(images)):
             yield self._decode([output[row] for output in outputs], fed.shape[3])
-
-    def _scale(self, image: Image) -> Image:
-        """Return `image`, scaled down where its longer side is too long; never up."""
-        height, width = image.shape[:2]
-        factor = self._side / max(height, width)
-        if factor >= 1:
-            return image
-        size = (max(1, round(width * factor)), max(1, round(height * factor)))
-        smooth = cv2.INTER_AREA if factor < 0.5 else cv2.INTER_LINEAR
-        return np.asarray(cv2.resize(image, size, interpolation=smooth), dtype=np.uint8)
 
     @property
     @abstractmethod
@@ -123,7 +138,7 @@ def _batches(shapes: Sequence[tuple[int, ...]], most: int) -> Iterator[list[int]
             yield same[first : first + most]
 
 
-def _in_pixels_of(image: Image, scaled: Image, found: Detections) -> Detections:
+def in_pixels_of(image: Image, scaled: Image, found: Detections) -> Detections:
     """Return what was found in `scaled`, brought to the pixels of `image` and into it."""
     height, width = image.shape[:2]
     factors = np.array([width / scaled.shape[1], height / scaled.shape[0]], dtype=np.float32)
@@ -139,9 +154,9 @@ def _pad(image: Image) -> Image:
     return np.asarray(cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_CONSTANT), dtype=np.uint8)
 
 
-def _one_for_each_face(candidates: Detections) -> Detections:
+def one_for_each_face(candidates: Detections) -> Detections:
     """Suppress what overlaps; the faces that stay are means of what they stand for."""
-    surest = candidates[np.argsort(-candidates.scores, kind="stable")[:MOST]]
+    surest = candidates.surest()
     kept = suppress(surest.boxes, surest.scores)
     weights = shares(surest.boxes, surest.scores, kept)
     landmarks = np.tensordot(weights, surest.landmarks, axes=1)

@@ -23,11 +23,7 @@ class YuNet(SingleShot):
             self._level(outputs[first : first + len(HEADS)], stride, width)
             for stride, first in zip(STRIDES, range(0, len(outputs), len(HEADS)), strict=True)
         ]
-        return Detections(
-            np.concatenate([level.boxes for level in levels]),
-            np.concatenate([level.landmarks for level in levels]),
-            np.concatenate([level.scores for level in levels]),
-        )
+        return Detections.joined(levels)
 
     def _level(self, heads: list[Floats], stride: int, width: int) -> Detections:
         """Read the heads of one stride; each has a row for each cell of a grid, line by line."""

@@ -7,12 +7,12 @@ import numpy as np
 import onnx
 
 from app.models.arrays import Floats
-from app.models.detection.proposals import Proposals
+from app.models.detection.proposals import proposals_of
 from app.models.mxnet.convert import Conversion, Part
 from app.models.mxnet.errors import CheckpointError
 from app.models.runtime import Runtime
 
-__all__ = ["proposals_of", "run_parts", "self_check"]
+__all__ = ["run_parts", "self_check"]
 
 
 def self_check(conversion: Conversion, paths: Sequence[Path]) -> None:
@@ -47,12 +47,6 @@ def run_parts(conversion: Conversion, paths: Sequence[Path], image: Floats) -> d
         inputs = {tensor.name: known[tensor.name] for tensor in part.inputs}
         known.update(zip(names, session.run(names, inputs), strict=True))
     return known
-
-
-def proposals_of(about: dict[str, str]) -> Proposals:
-    """Return what makes regions, from the numbers that are stored with a graph."""
-    scales, ratios = (tuple(float(word) for word in about[name].split(",")) for name in ("scales", "ratios"))
-    return Proposals(int(about["stride"]), scales, ratios)
 
 
 def _regions(conversion: Conversion, known: dict[str, Floats], image: Floats) -> Floats:

@@ -192,6 +192,25 @@ def test_an_onnx_detector_can_be_named_by_the_setting(folder: Path, shared_data:
 
 
 @pytest.mark.parametrize(
+    ("prefix", "epoch", "said"),
+    [
+        ("mtcnn/det", "1", "use it: ONLOOKER_DETECTOR=found"),
+        (
+            "retinaface-mobile/16and32",
+            "0",
+            "use it: ONLOOKER_DETECTOR=found ONLOOKER_LANDMARKER=centerface"
+            " (it finds no landmarks, which faces need)",
+        ),
+    ],
+)
+def test_an_import_of_a_detector_says_whether_another_one_is_needed(
+    folder: Path, shared_data: Path, prefix: str, epoch: str, said: str
+) -> None:
+    told = run("import-mxnet", str(shared_data / "mxnet" / prefix), epoch, "--name", "found")
+    assert told.splitlines()[1] == said
+
+
+@pytest.mark.parametrize(
     ("command", "says"),
     [
         (["import-mxnet", "nothing", "0"], "cannot read nothing-symbol.json: No such file or directory"),

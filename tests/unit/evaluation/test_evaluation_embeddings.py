@@ -1,6 +1,7 @@
 """A picture goes through the nets once, and again when it, the nets or the settings are others."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from app.evaluation.embeddings import Embeddings, way_of
 from app.evaluation.errors import DatasetError
 from app.models.arrays import Image
 from app.models.catalogue import load_catalogue
+from app.models.chosen import Chosen
 from app.models.pipeline import Analysis, Recogniser
 from app.settings import Settings
 
@@ -146,16 +148,17 @@ def test_all_that_changes_the_result_changes_the_way(tmp_path: Path) -> None:
     catalogue = load_catalogue(tmp_path)
     centerface, yunet = catalogue.detector("centerface"), catalogue.detector("yunet")
     embedder = catalogue.embedder("faceplugin-512")
-    settings = Settings()
+    settings, nets = Settings(), Chosen(centerface, None, embedder)
     file = msgspec.structs.replace(embedder.files[0], sha256=embedder.files[0].sha256[:-1] + "0")
     fed = msgspec.structs.replace(embedder.input, colour="RGB")
     ways = [
-        way_of(settings, centerface, embedder),
-        way_of(settings, yunet, embedder),
-        way_of(settings, centerface, msgspec.structs.replace(embedder, files=(file,))),
-        way_of(settings, centerface, msgspec.structs.replace(embedder, input=fed)),
+        way_of(settings, nets),
+        way_of(settings, replace(nets, detector=yunet)),
+        way_of(settings, replace(nets, landmarker=yunet)),
+        way_of(settings, replace(nets, embedder=msgspec.structs.replace(embedder, files=(file,)))),
+        way_of(settings, replace(nets, embedder=msgspec.structs.replace(embedder, input=fed))),
         *(
-            way_of(settings.model_copy(update=change), centerface, embedder)
+            way_of(settings.model_copy(update=change), nets)
             for change in (
                 {"detection_side": 320},
                 {"detection_score": 0.6},
@@ -170,6 +173,6 @@ def test_all_that_changes_the_result_changes_the_way(tmp_path: Path) -> None:
 def test_what_does_not_change_the_result_does_not_change_the_way(tmp_path: Path) -> None:
     catalogue = load_catalogue(tmp_path)
     detector, embedder = catalogue.detector("centerface"), catalogue.embedder("faceplugin-512")
-    way = way_of(Settings(), detector, embedder)
+    way = way_of(Settings(), Chosen(detector, None, embedder))
     other = msgspec.structs.replace(embedder, name="other", title="Other", threshold=0.1, note="")
-    assert way_of(Settings(threads=2, margin=0.2), detector, other) == way
+    assert way_of(Settings(threads=2, margin=0.2), Chosen(detector, None, other)) == way

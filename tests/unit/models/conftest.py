@@ -1,5 +1,10 @@
-"""The real nets, pulled once into the checkout's own weights folder, where `make setup` puts them too."""
+"""The real nets, pulled once into the checkout's own weights folder, where `make setup` puts them too.
 
+Those of MXNet checkpoints are imported once into a folder of their own.
+"""
+
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +12,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from app.models.catalogue import Catalogue, load_catalogue
+from app.models.catalogue import Catalogue, Input, load_catalogue
+from app.models.detection import FR50
+from app.models.mxnet import Wishes, convert, import_checkpoint, read_params, read_symbol
 from app.models.pipeline import Recogniser, load_recogniser
+from app.models.runtime import Runtime
 from app.settings import ROOT, Settings
 
 
@@ -28,7 +36,43 @@ def yunet_recogniser(
     return load_recogniser(settings)
 
 
-@pytest.fixture(params=["recogniser", "yunet_recogniser"])
+@pytest.fixture(scope="session")
+def imported(weights: Path, shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a weights folder with the detectors `mtcnn` and `retinaface`, beside the default nets."""
+    folder = tmp_path_factory.mktemp("imported")
+    for name in ("centerface.onnx", "faceplugin-512.onnx"):
+        (folder / name).symlink_to(weights / name)
+    import_checkpoint(shared_data / "mxnet/mtcnn/det", 1, folder, Wishes(name="mtcnn"))
+    import_checkpoint(shared_data / "mxnet/retinaface-mobile/16and32", 0, folder, Wishes(name="retinaface"))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def mtcnn_recogniser(imported: Path) -> Recogniser:
+    """The detector in three nets."""
+    return load_recogniser(Settings(weights_dir=imported, detector="mtcnn"))
+
+
+@pytest.fixture(scope="session")
+def retinaface_recogniser(imported: Path) -> Recogniser:
+    """A detector without landmarks, and another one for these."""
+    settings = Settings(weights_dir=imported, detector="retinaface", landmarker="centerface")
+    return load_recogniser(settings)
+
+
+@pytest.fixture(scope="session")
+def fr50(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> FR50:
+    """The detector in two stages, with weights drawn from a seed: what it finds are no faces."""
+    folder = tmp_path_factory.mktemp("fr50")
+    maker = shared_data / "mxnet" / "seeded_checkpoint.py"
+    subprocess.run([sys.executable, str(maker), "fr50", str(folder)], check=True)
+    symbol = read_symbol((folder / "fr50-symbol.json").read_bytes())
+    models = convert(symbol, read_params((folder / "fr50-0000.params").read_bytes())).models
+    runtime = Runtime(threads=2)
+    return FR50([runtime.load(model) for model in models], Input("RGB", 0.0, 1.0), score=0.5)
+
+
+@pytest.fixture(params=["recogniser", "yunet_recogniser", "mtcnn_recogniser", "retinaface_recogniser"])
 def each_recogniser(request: pytest.FixtureRequest) -> Recogniser:
     """Each detector in turn, with the same embedder."""
     found: Recogniser = request.getfixturevalue(request.param)

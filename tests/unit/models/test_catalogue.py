@@ -47,8 +47,7 @@ def test_every_shipped_entry_is_whole(catalogue: Catalogue) -> None:
         assert (entry.package is not None) == packed
         assert entry.homepage.startswith("https://")
         if isinstance(entry, DetectorEntry):
-            # What reads SCRFD's outputs comes apart from its files.
-            assert entry.architecture in {*ARCHITECTURES, "scrfd"}
+            assert entry.architecture in ARCHITECTURES
 
 
 def test_shipped_entries_that_share_a_package_agree_on_it(catalogue: Catalogue) -> None:

@@ -1,4 +1,4 @@
-"""Both detectors find the faces of real photographs, in place, with landmarks in order."""
+"""The detectors find the faces of real photographs, in place, with landmarks in order."""
 
 from collections.abc import Callable
 

@@ -64,6 +64,22 @@ def test_a_threshold_that_is_not_known_is_asked_for(tmp_path: Path) -> None:
     assert embedder(tmp_path, "faceplugin-512").threshold_or(None) == 0.49
 
 
+def test_a_threshold_that_was_measured_with_another_net_is_not_used(tmp_path: Path) -> None:
+    put_local(tmp_path, "net", NET)
+    measured = {
+        "fpir": 0.01, "gallery": 1000, "comparisons": 10**7, "false_matches": 100, "identified": 0.9,
+        "detector": "finder@0", "embedder": embedder(tmp_path, "net").identity, "dataset": "team",
+        "date": "2026-11-01",
+    }  # fmt: skip
+    change_local(tmp_path, "net", {"threshold": 0.5, "calibration": measured})
+    assert embedder(tmp_path, "net").threshold_or(None) == 0.5
+    change_local(tmp_path, "net", {"calibration": measured | {"embedder": "net@ffffffffffff"}})
+    stale = embedder(tmp_path, "net")
+    with pytest.raises(CatalogueError, match=r"'net' was measured with net@ffffffffffff, not with net@0+:"):
+        stale.threshold_or(None)
+    assert stale.threshold_or(0.4) == 0.4
+
+
 @pytest.mark.parametrize(
     ("name", "keys", "says"),
     [

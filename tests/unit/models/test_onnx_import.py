@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from onnx_files import DIMENSION, detector_of, embedder
+from scrfd_files import write_scrfd
 
 from app.errors import OnlookerError
 from app.models import placing
@@ -94,6 +95,18 @@ def test_a_real_detector_is_told_by_its_outputs_and_finds_faces(
     assert (entry.architecture, entry.input.colour) == (name, colour)
     detector = load_detector(entry, tmp_path, Runtime(), side=640, score=0.5)
     assert len(detector.detect(still("groups/t1.jpg"))) == 6
+
+
+@pytest.mark.parametrize("landmarks", [True, False])
+@pytest.mark.parametrize("batch", [True, False])
+def test_a_scrfd_is_told_by_its_outputs_whatever_they_are_called(
+    tmp_path: Path, landmarks: bool, batch: bool
+) -> None:
+    write_scrfd(tmp_path / "brought.onnx", landmarks=landmarks, batch=batch)
+    entry = import_onnx(tmp_path / "brought.onnx", tmp_path / "weights", OnnxWishes())
+    assert isinstance(entry, DetectorEntry)
+    assert entry.architecture == "scrfd"
+    assert (entry.input.colour, entry.input.mean, entry.input.scale) == ("RGB", 127.5, 1 / 128)
 
 
 def test_the_default_embedder_brought_again_gives_the_same_embeddings(
