@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 import onnxruntime as ort
 
-from app.errors import OnlookerError
+from app.errors import OnlookerError, one_line
 
 __all__ = ["Choice", "Device", "DeviceError", "choose_device", "providers_of"]
 
@@ -114,7 +114,7 @@ def _refusal(device: Device) -> str | None:
         session.run(None, {"x": np.ones((1, 1, 8, 8), np.float32)})
     except Exception as error:
         # onnxruntime's exceptions have no base of their own.
-        return f"{name} fails: {' '.join(str(error).split())[:200]}"
+        return f"{name} fails: {one_line(error)}"
     finally:
         ort.set_default_logger_severity(WARNINGS)
     return None

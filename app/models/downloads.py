@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import requests
 from pypi_simple import PYPI_SIMPLE_ENDPOINT, NoSuchProjectError, PyPISimple
 
-from app.errors import OnlookerError
+from app.errors import OnlookerError, one_line
 from app.models.catalogue import Entry
 from app.models.report import Report
 
@@ -152,9 +152,9 @@ def _run(command: list[str], failure: str) -> None:
     try:
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=TOOL_TIMEOUT)
     except subprocess.CalledProcessError as error:
-        raise DownloadError(f"{failure}: {_one_line(error.stderr)}") from None
+        raise DownloadError(f"{failure}: {one_line(error.stderr)}") from None
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise DownloadError(f"{failure}: {_one_line(error)}") from None
+        raise DownloadError(f"{failure}: {one_line(error)}") from None
 
 
 def _why(error: Exception) -> str:
@@ -163,8 +163,4 @@ def _why(error: Exception) -> str:
         return "no answer in time"
     if isinstance(error, requests.ConnectionError) and error.request is not None:
         return f"no connection to {urlsplit(str(error.request.url)).hostname}"
-    return _one_line(error)
-
-
-def _one_line(error: object) -> str:
-    return " ".join(str(error).split())[:300]
+    return one_line(error)

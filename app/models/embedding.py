@@ -50,7 +50,7 @@ def load_embedder(entry: EmbedderEntry, folder: Path, runtime: Runtime) -> Embed
     with _about(entry):
         model = read_net(folder / entry.files[0].name)
         check_sides(model)
-    session = runtime.load(model)
+        session = runtime.load(model)
     return Embedder(session, entry, _checked(session, entry, runtime.faces))
 
 

@@ -7,10 +7,10 @@ import onnx
 from onnx import AttributeProto, ModelProto, NodeProto, TensorProto
 from onnx.external_data_helper import uses_external_data
 
-from app.errors import OnlookerError
+from app.errors import OnlookerError, one_line
 from app.models.alignment import SIZE
 
-__all__ = ["NetError", "check_net", "check_sides", "one_line", "read_net"]
+__all__ = ["NetError", "check_net", "check_sides", "parse_net", "read_net"]
 
 CHANNELS = 3
 
@@ -25,6 +25,17 @@ def read_net(path: Path) -> ModelProto:
     Raises:
         NetError: it is not ONNX, is truncated, keeps weights in other files, or takes something else.
     """
+    model = parse_net(path)
+    _input_dims(model)
+    return model
+
+
+def parse_net(path: Path) -> ModelProto:
+    """Read the net in `path`, whatever it takes.
+
+    Raises:
+        NetError: it is not ONNX, is truncated, or keeps weights in other files.
+    """
     try:
         model = onnx.load(path, format="protobuf", load_external_data=False)
     except OSError as error:
@@ -37,7 +48,6 @@ def read_net(path: Path) -> ModelProto:
     outside = next(_outside(model), None)
     if outside is not None:
         raise NetError(f"the weight {outside!r} is kept in another file; save the net as one file first")
-    _input_dims(model)
     return model
 
 
@@ -56,11 +66,6 @@ def check_sides(model: ModelProto) -> None:
         raise NetError(
             f"the embedder takes {width or 'any'}x{height or 'any'} pixels; expected {SIZE}x{SIZE}"
         )
-
-
-def one_line(error: Exception) -> str:
-    """Return what `error` says as one line of bounded length."""
-    return " ".join(str(error).split())[:300]
 
 
 def _input_dims(model: ModelProto) -> tuple[int, ...]:

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto
 
-from app.errors import OnlookerError
+from app.errors import OnlookerError, one_line
 from app.models.alignment import SIZE
 from app.models.catalogue import DetectorEntry, Entry, Input, read_entry
 from app.models.detection import ARCHITECTURES, load_detector
-from app.models.netfile import NetError, check_net, check_sides, one_line, read_net
+from app.models.netfile import NetError, check_net, check_sides, read_net
 from app.models.placing import (
     PlacementError,
     Wishes,
@@ -100,7 +100,7 @@ def _describe(path: Path, wishes: OnnxWishes) -> dict[str, Any]:
     embeds = wishes.kind == "embedding" if wishes.kind else _embeds(model, wishes)
     if embeds:
         check_sides(model)
-    session = _session(model)
+    session = Runtime().load(model)
     if embeds:
         return _embedder(session, _fed(centred, wishes), wishes)
     return _detector(session, wishes)
@@ -159,11 +159,3 @@ def _starts_with_arithmetic(model: ModelProto) -> bool:
     weights = {tensor.name for tensor in model.graph.initializer}
     pixels = next(value.name for value in model.graph.input if value.name not in weights)
     return any(node.op_type in ARITHMETIC for node in model.graph.node if pixels in node.input)
-
-
-def _session(model: ModelProto) -> Session:
-    try:
-        return Runtime().load(model)
-    except Exception as error:
-        # The exceptions of onnxruntime have no base of their own.
-        raise NetError(f"onnxruntime does not take it: {one_line(error)}") from None

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from app.errors import one_line
 from app.models.alignment import SIZE
 from app.models.arrays import Floats
 from app.models.catalogue import Input
 from app.models.feed import blob
-from app.models.netfile import NetError, one_line
+from app.models.netfile import NetError
 from app.models.runtime import Session
 
 __all__ = ["Probe", "probe", "run_net"]

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import onnxruntime as ort
 from onnx import ModelProto
 
+from app.errors import one_line
 from app.models.arrays import Floats
 from app.models.device import Device, DeviceError, choose_device, providers_of
+from app.models.netfile import NetError, parse_net
 from app.models.rewrite import free_axes, split_prelu
 from app.settings import Settings, private_folder
 
@@ -65,8 +66,13 @@ class Runtime:
     engines: Path | None = None
 
     def load(self, net: Path | ModelProto) -> Session:
-        """Return a session of `net`, with free axes and in the form that is fastest here."""
-        model = net if isinstance(net, ModelProto) else onnx.load(net)
+        """Return a session of `net`, with free axes and in the form that is fastest here.
+
+        Raises:
+            NetError: it cannot be read, or onnxruntime does not take it.
+            DeviceError: the device does not take it.
+        """
+        model = net if isinstance(net, ModelProto) else parse_net(net)
         free_axes(model)
         if self.device is Device.CPU:
             split_prelu(model)
@@ -76,16 +82,21 @@ class Runtime:
         """Return a session of `model` as it is.
 
         Raises:
+            NetError: onnxruntime does not take it.
             DeviceError: the device does not take it.
         """
-        made = ort.InferenceSession(
-            model.SerializeToString(),
-            self._options(),
-            providers=providers_of(self.device),
-            provider_options=self._provider_options(),
-            # Where a device fails, that is to be said, not made up for by a slower one.
-            enable_fallback=0,
-        )
+        try:
+            made = ort.InferenceSession(
+                model.SerializeToString(),
+                self._options(),
+                providers=providers_of(self.device),
+                provider_options=self._provider_options(),
+                # Where a device fails, that is to be said, not made up for by a slower one.
+                enable_fallback=0,
+            )
+        except Exception as error:
+            # The exceptions of onnxruntime have no base of their own.
+            raise NetError(f"onnxruntime does not take it: {one_line(error)}") from None
         if made.get_providers()[0] != providers_of(self.device)[0]:
             raise DeviceError(f"onnxruntime does not take the net onto {self.device.upper()}")
         return Session(made)

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import onnx
-
 from app.models.catalogue import CatalogueError, DetectorEntry
 from app.models.detection.base import Detections, Detector, SingleShot
 from app.models.detection.centerface import CenterFace
@@ -14,6 +12,7 @@ from app.models.detection.mtcnn import MTCNN
 from app.models.detection.retinaface import RetinaFace
 from app.models.detection.scrfd import SCRFD
 from app.models.detection.yunet import YuNet
+from app.models.netfile import NetError, parse_net
 from app.models.runtime import Runtime, Session
 
 __all__ = [
@@ -53,7 +52,7 @@ def load_detector(
     try:
         nets = [runtime.load(folder / file.name) for file in entry.files]
         return _made(entry, nets, side=side, score=score, batch=runtime.images)
-    except CatalogueError as error:
+    except (CatalogueError, NetError) as error:
         raise CatalogueError(f"{entry.name}: {error}") from None
 
 
@@ -64,7 +63,10 @@ def finds_landmarks(entry: DetectorEntry, folder: Path) -> bool:
         CatalogueError: nothing here can read its output.
     """
     _check_known(entry)
-    graph = onnx.load(folder / entry.files[0].name).graph
+    try:
+        graph = parse_net(folder / entry.files[0].name).graph
+    except NetError as error:
+        raise CatalogueError(f"{entry.name}: {error}") from None
     return ARCHITECTURES[entry.architecture].finds_landmarks([output.name for output in graph.output])
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from app.errors import one_line
 from app.models.arrays import Floats, Image
 from app.models.catalogue import CatalogueError, Input
 from app.models.detection.base import STRIDE, Detections, SingleShot
@@ -55,10 +56,9 @@ class SCRFD(SingleShot):
             found = [output.shape for output in self._session.run(None, {self._session.inputs[0]: image})]
         except Exception as error:
             # The exceptions of onnxruntime have no base of their own.
-            text = " ".join(str(error).split())[:200]
             raise CatalogueError(
                 f"the SCRFD does not run on an image of {2 * STRIDE}x{STRIDE} pixels: expected an export for"
-                f" any size, found {text}"
+                f" any size, found {one_line(error)}"
             ) from None
         flat = [(EACH * image[0, 0].size // stride**2, columns) for columns in kinds for stride in STRIDES]
         if found not in (flat, [(1, *shape) for shape in flat]):

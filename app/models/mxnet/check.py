@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+from app.errors import one_line
 from app.models.arrays import Floats
 from app.models.detection.proposals import proposals_of
 from app.models.mxnet.convert import Conversion, Part
@@ -30,7 +31,7 @@ def self_check(conversion: Conversion, paths: Sequence[Path]) -> None:
         raise
     except Exception as error:
         # The exceptions of onnx and onnxruntime have no base of their own.
-        raise CheckpointError(f"self-check: {' '.join(str(error).split())[:300]}") from None
+        raise CheckpointError(f"self-check: {one_line(error)}") from None
     for part in conversion.parts:
         _check_outputs(part, outputs)
 

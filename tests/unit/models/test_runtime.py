@@ -9,6 +9,7 @@ import onnxruntime as ort
 import pytest
 
 from app.models.device import Device, DeviceError, choose_device
+from app.models.netfile import NetError
 from app.models.runtime import Runtime, runtime_for
 from app.settings import Settings
 
@@ -86,3 +87,17 @@ def test_a_gpu_puts_out_what_the_cpu_does(gpu: str, count: int, weights: Path, t
         fed = {here.inputs[0]: random.uniform(-1, 1, (count, 3, *size)).astype(np.float32)}
         for found, expected in zip(there.run(None, fed), here.run(None, fed), strict=True):
             np.testing.assert_allclose(found, expected, atol=5e-3 * np.abs(expected).max())
+
+
+def test_a_net_that_cannot_be_used_is_refused_in_one_line(tmp_path: Path, tiny_net: onnx.ModelProto) -> None:
+    """Digests guard what is fetched; an entry written by hand may name anything."""
+    path = tmp_path / "net.onnx"
+    path.write_bytes(tiny_net.SerializeToString()[:-40])
+    with pytest.raises(NetError, match="not an ONNX file, or a truncated one"):
+        Runtime().load(path)
+    broken = onnx.ModelProto()
+    broken.CopyFrom(tiny_net)
+    broken.graph.node[0].op_type = "NoSuchOperator"
+    with pytest.raises(NetError, match=r"^onnxruntime does not take it: .*NoSuchOperator") as caught:
+        Runtime().load(broken)
+    assert "\n" not in str(caught.value)
