@@ -27,11 +27,12 @@ def list_entries() -> None:
     """Print what the catalogue holds, and what of it is here."""
     settings = load_settings()
     table = Table()
-    for heading in ("name", "kind", "licence", "size", "state"):
+    for heading in ("name", "kind", "licence", "size", "threshold", "state"):
         table.add_column(heading, justify="right" if heading == "size" else "left")
     for entry in load_catalogue(settings.weights_dir):
         size = f"{entry.bytes / 1e6:.1f} MB"
-        table.add_row(entry.name, entry.kind, escape(_licence(entry)), size, _state(entry, settings))
+        row = (entry.name, entry.kind, escape(_licence(entry)), size, _threshold(entry))
+        table.add_row(*row, _state(entry, settings))
     Console().print(table)
 
 
@@ -183,6 +184,15 @@ def _described(entry: Entry) -> list[str]:
 def _licence(entry: Entry) -> str:
     text = f"restricted: {entry.licence}" if entry.restricted else entry.licence
     return f"{text}; {entry.note}" if entry.note else text
+
+
+def _threshold(entry: Entry) -> str:
+    """Return the threshold of an embedder, and whether it was measured here."""
+    if not isinstance(entry, EmbedderEntry):
+        return ""
+    if entry.threshold is None:
+        return "none"
+    return f"{entry.threshold:g} calibrated" if entry.calibration else f"{entry.threshold:g}"
 
 
 def _chosen(catalogue: Catalogue, names: Sequence[str], everything: bool) -> list[Entry]:
