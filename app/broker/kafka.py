@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from app.broker.configuration import CONSOLE_LOG, LOG_FILE, LOGGING, server_properties
 from app.broker.errors import BrokerError
@@ -31,6 +31,13 @@ _CONTROLLER_PORTS = 3
 
 class _ControllerPortTakenError(BrokerError):
     """Somebody took the controller's port between its choice and its use."""
+
+
+class _Ports(NamedTuple):
+    """Where a run of Kafka listens."""
+
+    clients: int
+    controller: int
 
 
 class Broker:
@@ -83,13 +90,13 @@ class Broker:
         jars = await asyncio.to_thread(prepare_jars, self._cache, self.report)
         await asyncio.to_thread(end_leftover, self._note, _STOP_GRACE)
         await asyncio.to_thread(check_port, self.port)
-        self._write_configuration(free_port())
+        self._write_configuration(_Ports(self.port, free_port()))
         cluster = await asyncio.to_thread(format_storage, self.data, jars)
         cache = startup_cache(jars)
         try:
             if not cache.exists():
                 await self._train(jars, cluster, cache)
-            await self._run(jars, cluster, f"-XX:AOTCache={cache}")
+            await self._run(jars, cluster, self.port, f"-XX:AOTCache={cache}")
         except BaseException:
             await self.stop()
             raise
@@ -130,27 +137,28 @@ class Broker:
         self.report("preparing quick starts", 0, 1)
         with TemporaryDirectory(dir=cache.parent, prefix="incoming-") as incoming:
             made = Path(incoming, cache.name)
-            await self._run(jars, cluster, f"-XX:AOTCacheOutput={made}")
+            # Where nobody looks for it: a worker that waits for Kafka would lose it again.
+            await self._run(jars, cluster, free_port(), f"-XX:AOTCacheOutput={made}")
             if await self._stop(_TRAINING_GRACE) != -signal.SIGKILL:
                 keep_startup_cache(made, cache)
         self.report("preparing quick starts", 1, 1)
 
-    async def _run(self, jars: list[Path], cluster: str, *options: str) -> None:
+    async def _run(self, jars: list[Path], cluster: str, port: int, *options: str) -> None:
         for attempt in range(_CONTROLLER_PORTS):
-            controller_port = free_port()
-            self._write_configuration(controller_port)
+            ports = _Ports(port, free_port())
+            self._write_configuration(ports)
             try:
                 self._launch(broker_command(jars, *options))
-                await self._until_ready(cluster, controller_port)
+                await self._until_ready(cluster, ports)
                 return
             except _ControllerPortTakenError:
                 if attempt + 1 == _CONTROLLER_PORTS:
                     raise
 
-    def _write_configuration(self, controller_port: int) -> None:
+    def _write_configuration(self, ports: _Ports) -> None:
         (self.data / LOG_FILE).parent.mkdir(parents=True, exist_ok=True)
         (self.data / "log4j2.yaml").write_text(LOGGING, "utf-8")
-        (self.data / "server.properties").write_text(server_properties(self.port, controller_port), "ascii")
+        (self.data / "server.properties").write_text(server_properties(*ports), "ascii")
 
     def _launch(self, command: list[str]) -> None:
         # File systems keep times more coarsely than the clock has them.
@@ -167,17 +175,17 @@ class Broker:
             )
         record_child(self._note, self._child.pid, "Apache Kafka")
 
-    async def _until_ready(self, cluster: str, controller_port: int) -> None:
+    async def _until_ready(self, cluster: str, ports: _Ports) -> None:
         deadline = time.monotonic() + _START_TIMEOUT
         while time.monotonic() < deadline:
             if self.pid is None:
-                await self._raise_end(controller_port)
-            answer = await cluster_on(self.port)
+                await self._raise_end(ports)
+            answer = await cluster_on(ports.clients)
             # Asked again after the answer, which a stranger gives when the child lost the port to them.
             if answer is not None and self.pid is not None:
                 if answer != cluster:
                     raise BrokerError(
-                        f"port {self.port} of {HOST} answers as another Kafka: "
+                        f"port {ports.clients} of {HOST} answers as another Kafka: "
                         f"expected cluster {cluster}, found {answer}"
                     )
                 return
@@ -186,13 +194,13 @@ class Broker:
             f"Apache Kafka is not ready after {_START_TIMEOUT:.0f} s (log: {self.data / LOG_FILE})"
         )
 
-    async def _raise_end(self, controller_port: int) -> None:
+    async def _raise_end(self, ports: _Ports) -> None:
         forget_child(self._note)
         text = self.describe_end()
-        if f"{HOST}:{controller_port}:" in text:
+        if f"{HOST}:{ports.controller}:" in text:
             raise _ControllerPortTakenError(text)
-        if f"{HOST}:{self.port}:" in text:
-            await asyncio.to_thread(check_port, self.port)
+        if f"{HOST}:{ports.clients}:" in text:
+            await asyncio.to_thread(check_port, ports.clients)
         raise BrokerError(text)
 
     async def _stop(self, grace: float) -> int | None:

@@ -174,3 +174,36 @@ async def test_ends_what_a_killed_parent_left_over(jars: Path, tmp_path: Path) -
         assert kafka.pid not in (None, leftover.pid)
         assert await cluster_on(port) == cluster
         assert not leftover.is_running() or leftover.status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.fixture
+def unprepared(jars: Path, tmp_path: Path) -> Path:
+    """Return a folder with the jars, and nothing that a first start prepares."""
+    folder = tmp_path / "jars"
+    folder.mkdir()
+    for jar in jars.glob("*.jar"):
+        (folder / jar.name).symlink_to(jar)
+    return folder
+
+
+async def test_the_first_start_is_seen_once(unprepared: Path, tmp_path: Path) -> None:
+    """Its run to prepare quick starts is over before anybody who waits for the port finds a Kafka there."""
+    kafka = Broker(tmp_path / "broker", free_port(), unprepared)
+    answers: list[bool] = []
+
+    async def look() -> None:
+        while True:
+            answers.append(await cluster_on(kafka.port) is not None)
+            await asyncio.sleep(0.02)
+
+    looking = asyncio.create_task(look())
+    try:
+        async with kafka:
+            while not answers[-1]:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+            # Before Kafka is stopped.
+            looking.cancel()
+    finally:
+        looking.cancel()
+    assert any(name.endswith(".aot") for name in os.listdir(unprepared))  # noqa: PTH208
+    assert answers == sorted(answers), "it was there, and was gone again"
