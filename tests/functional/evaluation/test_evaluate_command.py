@@ -2,7 +2,10 @@
 
 import json
 import os
+import sqlite3
+import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import cv2
@@ -92,6 +95,31 @@ def test_the_second_run_needs_no_nets(onlooker: Run, few: Path, own_weights: Pat
         net.unlink()
     code, output, errors = onlooker("evaluate", few, "--json", "-")
     assert (code, output, errors) == (0, first, "")
+
+
+def test_old_embeddings_and_those_of_former_code_are_deleted(
+    onlooker: Run, environment: pytest.MonkeyPatch, few: Path, tmp_path: Path
+) -> None:
+    environment.setenv("ONLOOKER_DATA_DIR", str(tmp_path / "data"))
+    environment.setenv("ONLOOKER_MEMORY_DAYS", "30")
+    (tmp_path / "one").mkdir()
+    person = next(person for person in sorted((few / "images").iterdir()) if len(list(person.iterdir())) == 1)
+    (tmp_path / "one" / person.name).symlink_to(person)
+    onlooker("evaluate", tmp_path / "one")
+    day = 24 * 3600
+    with closing(sqlite3.connect(tmp_path / "data" / "embeddings.sqlite")) as database, database:
+        (way,) = database.execute("SELECT way FROM faces").fetchone()
+        rows = [
+            (way, "old", None, time.time() - 31 * day),
+            (way, "newer", None, time.time() - 29 * day),
+            ("former" + way, "new", None, time.time()),
+        ]
+        database.executemany("INSERT INTO faces VALUES (?, ?, ?, ?)", rows)
+    onlooker("evaluate", tmp_path / "one")
+    with closing(sqlite3.connect(tmp_path / "data" / "embeddings.sqlite")) as database:
+        left = {picture for (picture,) in database.execute("SELECT picture FROM faces")}
+    assert len(left) == 2
+    assert "newer" in left
 
 
 def test_the_picture_shows_something(onlooker: Run, few: Path, tmp_path: Path) -> None:
