@@ -69,5 +69,6 @@ def main() -> None:
 
 
 def _fail(text: str) -> None:
-    click.echo(f"onlooker: {text}", err=True)
+    # Even where what a person wrote has lines.
+    click.echo(f"onlooker: {' '.join(text.splitlines())}", err=True)
     sys.exit(2)

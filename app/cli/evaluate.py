@@ -16,6 +16,7 @@ from app.evaluation.evaluation import evaluate as measure
 from app.evaluation.identification import Identification
 from app.evaluation.points import Point
 from app.evaluation.verification import Verification
+from app.models.device import choose_device
 
 __all__ = ["evaluate"]
 
@@ -73,6 +74,7 @@ def evaluate(figures: Path | None, picture: Path | None, **wishes: Any) -> None:
     if str(figures) == "-":
         click.echo(text)
     else:
+        click.echo(choose_device(settings.device))
         for table in _tables(evaluation):
             Console(markup=False, emoji=False, highlight=False).print(table)
     if figures is not None and str(figures) != "-":

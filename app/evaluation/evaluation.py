@@ -14,6 +14,7 @@ from app.evaluation.sample import Sample
 from app.evaluation.verification import Verification, verify
 from app.evaluation.versions import library_versions
 from app.models.catalogue import Entry
+from app.models.device import choose_device
 from app.settings import Settings
 
 __all__ = ["Evaluation", "evaluate", "written"]
@@ -61,6 +62,7 @@ def written(evaluation: Evaluation, settings: Settings) -> dict[str, Any]:
         "settings": settings.model_dump(
             include={"detection_side", "detection_score", "min_face", "embed_score"}
         ),
+        "device": msgspec.to_builtins(choose_device(settings.device)),
         "versions": _versions(),
         "verification": _figures(evaluation.verification),
         "comparisons": _figures(evaluation.comparisons)

@@ -34,6 +34,7 @@ async def test_every_command_helps(onlooker: Any, name: str) -> None:
         ["up", "--stream", "a b"],
         ["source", "0"],
         ["source", "0", "--stream", "a/b"],
+        ["people", "add", "Ada", "there\nis\nno such.jpg"],
     ],
 )
 async def test_a_mistake_is_one_line(onlooker: Any, arguments: list[str]) -> None:
