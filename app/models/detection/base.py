@@ -15,7 +15,7 @@ from app.models.detection.nms import shares, suppress
 from app.models.feed import blob, shrunk
 from app.models.runtime import Session
 
-__all__ = ["STRIDE", "Detections", "Detector", "SingleShot"]
+__all__ = ["STRIDE", "Detections", "Detector", "SingleShot", "in_pixels_of", "one_for_each_face", "whole"]
 
 #: Width and height of what the nets are fed are multiples of this.
 STRIDE = 32
@@ -143,7 +143,13 @@ def in_pixels_of(image: Image, scaled: Image, found: Detections) -> Detections:
     height, width = image.shape[:2]
     factors = np.array([width / scaled.shape[1], height / scaled.shape[0]], dtype=np.float32)
     boxes = (found.boxes.reshape(-1, 2, 2) * factors).clip(0, [width, height]).reshape(-1, 4)
-    return Detections(boxes.astype(np.float32), found.landmarks * factors, found.scores)
+    return Detections(boxes.astype(np.float32), whole(found.landmarks * factors), found.scores)
+
+
+def whole(landmarks: Floats) -> Floats:
+    """Return `landmarks`, (N, 5, 2), with NaN throughout for each face of which any number is not finite."""
+    known = np.isfinite(landmarks).all(axis=(1, 2), keepdims=True)
+    return np.where(known, landmarks, np.float32(np.nan)).astype(np.float32)
 
 
 def _pad(image: Image) -> Image:
@@ -155,9 +161,21 @@ def _pad(image: Image) -> Image:
 
 
 def one_for_each_face(candidates: Detections) -> Detections:
-    """Suppress what overlaps; the faces that stay are means of what they stand for."""
+    """Suppress what overlaps; the faces that stay are means of what they stand for.
+
+    Landmarks are means over those candidates that have any, NaN where none has.
+    """
     surest = candidates.surest()
     kept = suppress(surest.boxes, surest.scores)
     weights = shares(surest.boxes, surest.scores, kept)
-    landmarks = np.tensordot(weights, surest.landmarks, axes=1)
-    return Detections(weights @ surest.boxes, landmarks.astype(np.float32), surest.scores[kept])
+    return Detections(weights @ surest.boxes, _means(weights, surest.landmarks), surest.scores[kept])
+
+
+def _means(weights: Floats, landmarks: Floats) -> Floats:
+    """Return the means of `landmarks`, (N, 5, 2), by `weights`, (K, N): (K, 5, 2) float32."""
+    known = np.isfinite(landmarks).all(axis=(1, 2))
+    weights = weights[:, known]
+    sums = weights.sum(axis=1, keepdims=True)
+    means = np.tensordot(weights / np.maximum(sums, np.finfo(np.float32).tiny), landmarks[known], axes=1)
+    means[sums[:, 0] == 0] = np.nan
+    return means.astype(np.float32)

@@ -128,6 +128,13 @@ def test_a_face_is_the_mean_of_what_it_stands_for() -> None:
     np.testing.assert_allclose(weights, [[0.6, 0.4, 0], [0, 0, 1]], atol=1e-6)
 
 
+@pytest.mark.parametrize("scores", [[0, 0, 0], [3e38, 3e38, 3e38]])
+def test_scores_that_weigh_nothing_or_all_still_give_a_mean(scores: list[float]) -> None:
+    boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [30, 0, 40, 10]], np.float32)
+    weights = shares(boxes, np.array(scores, np.float32), np.array([0, 2]))
+    np.testing.assert_allclose(weights, [[0.5, 0.5, 0], [0, 0, 1]], atol=1e-6)
+
+
 def test_boxes_without_an_area_are_no_error() -> None:
     boxes = np.zeros((2, 4), np.float32)
     scores = np.array([0.9, 0.6], np.float32)
