@@ -9,16 +9,28 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from app.errors import one_line
 from app.models.arrays import Floats, Image
-from app.models.catalogue import Input
+from app.models.catalogue import CatalogueError, Input
 from app.models.detection.nms import shares, suppress
 from app.models.feed import blob, shrunk
 from app.models.runtime import Session
 
-__all__ = ["STRIDE", "Detections", "Detector", "SingleShot", "in_pixels_of", "one_for_each_face", "whole"]
+__all__ = [
+    "STRIDE",
+    "TRIED",
+    "Detections",
+    "Detector",
+    "SingleShot",
+    "in_pixels_of",
+    "one_for_each_face",
+    "whole",
+]
 
 #: Width and height of what the nets are fed are multiples of this.
 STRIDE = 32
+#: Height and width of the image on which nets are tried whose outputs bear no names that say what they are.
+TRIED = (STRIDE, 2 * STRIDE)
 #: Candidates that are looked at; bounds the work that one hostile image can cause.
 MOST = 2000
 
@@ -68,13 +80,10 @@ class Detections:
 class Detector(ABC):
     """Finds faces; may be used by several threads at once."""
 
-    #: Whether it finds landmarks; those of one that does not are NaN.
-    landmarks: bool = True
-
     @classmethod
     def finds_landmarks(cls, outputs: Sequence[str]) -> bool:
-        """Tell whether a net of this kind that has these `outputs` finds landmarks."""
-        return cls.landmarks and bool(outputs)
+        """Tell whether a net of this kind that has these `outputs` finds landmarks; if not, they are NaN."""
+        return bool(outputs)
 
     def detect(self, image: Image) -> Detections:
         """Find the faces of `image`, (H, W, 3) uint8 BGR."""
@@ -112,6 +121,21 @@ class SingleShot(Detector):
         outputs = self._session.run(self._outputs, {self._session.inputs[0]: fed})
         for row in range(len(images)):
             yield self._decode([output[row] for output in outputs], fed.shape[3])
+
+    def _tried(self) -> list[Floats]:
+        """Return all outputs for a dark image of `TRIED` pixels, in the net's order.
+
+        Raises:
+            CatalogueError: the net does not run on it.
+        """
+        try:
+            return self._session.run(None, {self._session.inputs[0]: np.zeros((1, 3, *TRIED), np.float32)})
+        except Exception as error:
+            # The exceptions of onnxruntime have no base of their own.
+            raise CatalogueError(
+                f"the {type(self).__name__} does not run on an image of {TRIED[1]}x{TRIED[0]} pixels:"
+                f" expected an export for any size, found {one_line(error)}"
+            ) from None
 
     @property
     @abstractmethod

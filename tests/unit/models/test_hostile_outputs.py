@@ -211,7 +211,6 @@ def test_landmarks_of_a_retinaface_that_has_them() -> None:
     net = Wild(0, 0, shapes)
     net.run = lambda names, feeds: maps  # type: ignore[method-assign]
     detector = RetinaFace(net, FEED, side=640, score=0.5, batch=1)
-    assert detector.landmarks
     found = detector.detect(np.zeros((96, 128, 3), np.uint8))
     x, y = 4 * 16 + 7.5, 3 * 16 + 7.5
     np.testing.assert_allclose(found.boxes, [[max(x - 63.5, 0), 0, 128, 96]])
@@ -233,6 +232,21 @@ def test_no_region_is_no_face() -> None:
     assert (len(found), found.boxes.shape, found.landmarks.shape) == (0, (0, 4), (0, 5, 2))
 
 
+def test_what_is_made_much_smaller_does_not_flicker() -> None:
+    """Every other pixel of the photograph is white: a third of its size, it is nearly grey."""
+    seen = []
+    proposer = Wild(0, 0, {"p": (1, 24, 2, 3), "d": (1, 48, 2, 3), "f": (1, 1, 2, 3)})
+    still = proposer.run
+    proposer.run = lambda names, feeds: [seen.append(feeds["data"]), *still(names, feeds)][1:]  # type: ignore[method-assign]
+    head = Regions(0, 0, {"cls_prob_reshape_output": (), "bbox_pred_reshape_output": ()})
+    board = np.indices((1800, 2400)).sum(axis=0) % 2 * 255
+    FR50([proposer, head], Input("RGB", 0.0, 1.0), score=0.5).detect(
+        np.repeat(board[..., None], 3, axis=2).astype(np.uint8)
+    )
+    assert seen[0].shape == (1, 3, 600, 800)
+    assert np.abs(seen[0] - 127.5).max() < 20
+
+
 def test_nets_that_are_something_else_are_refused() -> None:
     net = Wild(0, 0, {"a": (0, 2), "b": (0, 4)})
     for make, said in (
@@ -241,6 +255,11 @@ def test_nets_that_are_something_else_are_refused() -> None:
         (lambda: FR50([net], FEED, score=0.5), r"^no FR50: expected 2 nets, found 1$"),
         (lambda: FR50([net, net], FEED, score=0.5), r"^no FR50: its nets put out a, b; a, b$"),
         (lambda: RetinaFace(net, FEED, side=640, score=0.5, batch=1), r"^no RetinaFace: it puts out a, b$"),
+        (lambda: YuNet(net, FEED, side=640, score=0.5, batch=1), r"^no YuNet: it puts out a, b$"),
+        (
+            lambda: CenterFace(net, FEED, side=640, score=0.5, batch=1),
+            r"^no CenterFace: expected outputs of \[\(1, 1, 8, 16\), .*\], found \[\(1, 2\), \(1, 4\)\]$",
+        ),
     ):
         with pytest.raises(CatalogueError, match=said):
             make()

@@ -224,6 +224,12 @@ def net(*arguments: object, **more: object) -> Callable[[Path], Path]:
     return lambda folder: saved(embedder(*arguments, **more), folder)  # type: ignore[arg-type]
 
 
+def yunet_by_name() -> Callable[[Path], Path]:
+    """A detector whose outputs are called as those of a YuNet are, and are something else."""
+    shapes = {f"{head}_{stride}": (1, 3) for head in ("cls", "obj", "bbox", "kps") for stride in (8, 16, 32)}
+    return lambda folder: saved(detector_of(shapes), folder)
+
+
 def other() -> Callable[[Path], Path]:
     """A detector that nothing here reads."""
     shapes = {"boxes": (100, 4), "scores": (100, 1), "classes": (100, 1)}
@@ -265,8 +271,9 @@ NOT_ONNX = r"^brought\.onnx: not an ONNX file"
             "cannot tell from its outputs how the detector is read; say --architecture: ",
         ),
         (other(), {"architecture": "oracle"}, "unknown architecture 'oracle'; known: .*yunet"),
-        (other(), {"architecture": "yunet"}, r"^brought\.onnx: cannot be read as yunet: "),
-        (other(), {"architecture": "centerface"}, r"^brought\.onnx: cannot be read as centerface: "),
+        (other(), {"architecture": "yunet"}, r"^brought: no YuNet: it puts out boxes, scores, classes$"),
+        (yunet_by_name(), {}, r"^brought\.onnx: cannot be read as yunet: "),
+        (other(), {"architecture": "centerface"}, r"^brought: no CenterFace: expected outputs of .*, found "),
         (net(), {"kind": "embedding", "architecture": "yunet"}, "--architecture says how a detector is read"),
         (other(), {"threshold": 0.5}, "--threshold is for embedders"),
     ],
