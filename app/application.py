@@ -154,8 +154,11 @@ def _prepare(app: Onlooker, loop: asyncio.AbstractEventLoop) -> None:
     if app.conf.web_enabled and not settings.token and not is_loopback(bind):
         raise OnlookerError(f"listening on {bind} lets others in: set ONLOOKER_TOKEN, or use 127.0.0.1")
     _choose_folder(app)
-    prepare_nets(settings, console_report())
+    remarks = prepare_nets(settings, console_report())
     app.cluster = loop.run_until_complete(create_topics(settings, settings.broker_wait))
+    for line in remarks:
+        # At the level that Faust logs at by default, nothing else would say it.
+        click.echo(line, err=True)
     keep_calm("aiokafka")
     # At debug level these write messages, embeddings included, and what photographs say of themselves.
     for name in ("faust.topics", "aiokafka", "PIL"):

@@ -46,7 +46,6 @@ class Background(Service):
         """Let go of threads, connections and files."""
         parts = self._parts
         await parts.hub.close()
-        parts.recognise.close()
         parts.photos.close()
 
     async def on_shutdown(self) -> None:

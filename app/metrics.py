@@ -8,6 +8,7 @@ __all__ = ["Metrics"]
 
 _STAGE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
 _AGE_SECONDS = (0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5, 10, 60)
+_BATCH_FRAMES = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Metrics:
@@ -23,15 +24,16 @@ class Metrics:
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(f"onlooker_{name}", text, labels, registry=registry)
 
-        def histogram(name: str, text: str, label: str, buckets: Sequence[float]) -> Histogram:
-            return Histogram(f"onlooker_{name}", text, [label], buckets=buckets, registry=registry)
+        def histogram(name: str, text: str, buckets: Sequence[float], *labels: str) -> Histogram:
+            return Histogram(f"onlooker_{name}", text, labels, buckets=buckets, registry=registry)
 
         self.frames = counter("frames", "Frames recognised.", "stream")
         self.faces = counter("faces", "Faces found.", "stream")
         self.skipped = counter("skipped_frames", "Frames not worked on.", "stream", "reason")
         self.dead_letters = counter("dead_letters", "Messages not handled.", "topic", "reason")
-        self.stages = histogram("stage_seconds", "Seconds of a frame in a stage.", "stage", _STAGE_SECONDS)
-        self.age = histogram("frame_age_seconds", "From capture to published faces.", "stream", _AGE_SECONDS)
+        self.stages = histogram("stage_seconds", "Seconds of a frame in a stage.", _STAGE_SECONDS, "stage")
+        self.age = histogram("frame_age_seconds", "From capture to published faces.", _AGE_SECONDS, "stream")
+        self.batches = histogram("batch_frames", "Frames that went through the nets together.", _BATCH_FRAMES)
         self.sightings = counter("sightings", "Sightings that ended.", "stream", "known")
         self.people = gauge("gallery_people", "Enrolled people.")
         self.templates = gauge("gallery_templates", "Templates that can be matched.")

@@ -42,7 +42,9 @@ class SettingsError(OnlookerError):
 class Settings(BaseSettings):
     """What Onlooker can be told; each field is the variable ``ONLOOKER_<NAME>``."""
 
-    model_config = SettingsConfigDict(env_prefix="ONLOOKER_", frozen=True, allow_inf_nan=False)
+    model_config = SettingsConfigDict(
+        env_prefix="ONLOOKER_", env_ignore_empty=True, frozen=True, allow_inf_nan=False
+    )
 
     broker_port: Port = Field(
         9092, description="Port of the Kafka that `onlooker up` and `onlooker broker` start themselves."

@@ -31,7 +31,7 @@ def main() -> int:
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     options = parser.parse_args()
     settings = Settings()
-    choice = prepare_nets(settings, console_report())
+    prepare_nets(settings, console_report())
     runtime = runtime_for(settings)
     sizes = sorted({1, runtime.faces, *options.sizes})
     works = {size: works_of(settings, runtime, size) for size in sizes}
@@ -58,7 +58,7 @@ def main() -> int:
     ]
     ratio = medians["embed", 1] / medians["embed", runtime.faces]
     more = {
-        "device": str(choice.device), "threads": settings.threads, "frame": "x".join(map(str, FRAME[::-1])),
+        "device": str(runtime.device), "threads": settings.threads, "frame": "x".join(map(str, FRAME[::-1])),
         "batch": runtime.faces, "rounds": options.rounds,
         "detector": settings.detector, "embedder": settings.embedder,
     }  # fmt: skip

@@ -14,6 +14,8 @@ from app.topics import TopicSpec
 
 EMBEDDER = "net@01234567"
 DIMENSION = 8
+#: Of the default embedder.
+THRESHOLD = 0.49
 #: Capture time of the first frame, milliseconds since the epoch.
 START = 1_700_000_000_000
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from makers import make_faces, make_frame, make_person, make_status, make_template
+from makers import THRESHOLD, make_faces, make_frame, make_person, make_status, make_template
 
 from app.messages import Faces, encode
 from app.metrics import Metrics
@@ -65,7 +65,7 @@ class Studio:
         self.metrics = Metrics()
         self.streams = Streams(keep=2**50)
         self.embedder = "embedder@01234567"
-        self.gallery = Gallery(self.embedder, recogniser.embedder.threshold, 0.05)
+        self.gallery = Gallery(self.embedder, THRESHOLD, 0.05)
         self.jpeg = jpeg
         self.seen = recogniser.analyse(decode_jpeg(jpeg))
         self.newest: dict[str, Recognised] = {}

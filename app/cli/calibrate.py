@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.cli.sample import sample_options, sampled
-from app.evaluation.calibration import Calibrated
+from app.evaluation.calibration import FPIRS, GALLERIES, Calibrated, check_wish
 from app.evaluation.calibration import calibrate as measure
 from app.evaluation.sample import Sample
 from app.models.catalogue import Calibration
@@ -23,17 +23,21 @@ __all__ = ["calibrate"]
 @sample_options
 @click.option(
     "--fpir",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=click.FloatRange(*FPIRS, max_open=True),
     required=True,
     help="The share of strangers who may be given a name, 0.01 for one in a hundred.",
 )
-@click.option("--gallery", type=click.IntRange(1), required=True, help="How many photographs are enrolled.")
+@click.option(
+    "--gallery", type=click.IntRange(*GALLERIES), required=True, help="How many photographs are enrolled."
+)
 @click.option("--dry-run", is_flag=True, help="Print what was measured, and write nothing.")
 def calibrate(fpir: float, gallery: int, dry_run: bool, **wishes: Any) -> None:
     """Measure on DATASET at which similarity a face may be named, and write it into the local catalogue.
 
     DATASET is what `onlooker evaluate` takes. A rate that its pictures cannot support is refused.
     """
+    # Before the work, not after it.
+    check_wish(fpir, gallery)
     settings, sample = sampled(**wishes)
     found = measure(sample.people, fpir, gallery, settings.margin)
     Console(markup=False, emoji=False, highlight=False).print(_table(found, sample, settings))
@@ -45,6 +49,12 @@ def calibrate(fpir: float, gallery: int, dry_run: bool, **wishes: Any) -> None:
     click.echo(f"the threshold of {name} is {found.threshold:g} from the next start of a worker on")
     if settings.threshold is not None:
         click.echo(f"but ONLOOKER_THRESHOLD is set, to {settings.threshold:g}: that is what counts")
+    click.echo(f"it holds for faces that {_finders(sample)} finds; with another detector, calibrate again")
+
+
+def _finders(sample: Sample) -> str:
+    nets = sample.nets
+    return " with landmarks of ".join(entry.name for entry in (nets.detector, nets.landmarker) if entry)
 
 
 def _keys(found: Calibrated, sample: Sample) -> dict[str, Any]:
@@ -89,12 +99,13 @@ def _rows(found: Calibrated, margin: float) -> list[tuple[str, str]]:
     check = found.check
     if check is None:
         return [*rows, ("tried out", "no: nobody has two pictures, or there is no stranger with a face")]
+    chance = "; MORE THAN CHANCE, from a small gallery: try others" if check.beyond_chance else ""
     return [
         *rows,
         (
             f"tried out with {check.gallery:,} enrolled",
             f"{check.named:,} of {check.searches:,} strangers named: {check.fpir:.4f}"
-            f" ({check.expected:.4f} were the comparisons independent)",
+            f" ({check.expected:.4f} were the comparisons independent){chance}",
         ),
         ("enrolled people identified", f"{100 * check.identified:.2f} %"),
         (

@@ -1,6 +1,7 @@
 """`onlooker evaluate`: how well the nets recognise the people of a dataset."""
 
 import json
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,28 @@ from app.evaluation.verification import Verification
 __all__ = ["evaluate"]
 
 
-def _in_a_folder(_: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
+def _writable(_: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
     """Refuse a file that cannot be made before the work is done, not after."""
-    if path is not None and not path.parent.is_dir():
+    if path is None or str(path) == "-" or path.is_file():
+        return path
+    if path == Path():
+        raise click.BadParameter("expected the name of a file, found nothing", param=parameter)
+    if not path.parent.is_dir():
         raise click.BadParameter(f"the folder {path.parent} does not exist", param=parameter)
+    if not path.exists():
+        try:
+            # Tried out: what a folder's mode says is not all, on a disk that is read-only for one.
+            tempfile.TemporaryFile(dir=path.parent).close()
+        except OSError as error:
+            raise click.BadParameter(
+                f"the folder {path.parent} cannot be written: {error.strerror}", param=parameter
+            ) from None
     return path
+
+
+def _check_apart(figures: Path | None, picture: Path | None) -> None:
+    if figures is not None and picture is not None and figures.resolve() == picture.resolve():
+        raise click.UsageError(f"--json and --picture name the same file, {figures}")
 
 
 @click.command()
@@ -32,13 +50,13 @@ def _in_a_folder(_: click.Context, parameter: click.Parameter, path: Path | None
     "--json",
     "figures",
     type=click.Path(dir_okay=False, allow_dash=True, writable=True, path_type=Path),
-    callback=_in_a_folder,
+    callback=_writable,
     help="Write the figures to this file; `-` prints them instead of the tables.",
 )
 @click.option(
     "--picture",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    callback=_in_a_folder,
+    callback=_writable,
     help="Draw ROC and similarities into this file (PNG).",
 )
 def evaluate(figures: Path | None, picture: Path | None, **wishes: Any) -> None:
@@ -47,20 +65,22 @@ def evaluate(figures: Path | None, picture: Path | None, **wishes: Any) -> None:
     DATASET is a folder with a folder of pictures for each person; or a folder with `pairs.txt` (as of Labeled
     Faces in the Wild) and the people in `images`; or such a list itself.
     """
+    _check_apart(figures, picture)
     settings, sample = sampled(**wishes)
     evaluation = measure(sample)
+    text = json.dumps(written(evaluation, settings), indent=2)
+    # First what is read on the spot: a disk that is full by now does not take it away.
+    if str(figures) == "-":
+        click.echo(text)
+    else:
+        for table in _tables(evaluation):
+            Console(markup=False, emoji=False, highlight=False).print(table)
+    if figures is not None and str(figures) != "-":
+        figures.write_text(text + "\n", encoding="utf-8")
     if picture is not None:
         from app.evaluation.picture import draw
 
         picture.write_bytes(draw(evaluation))
-    if figures is not None:
-        text = json.dumps(written(evaluation, settings), indent=2)
-        if str(figures) == "-":
-            click.echo(text)
-            return
-        figures.write_text(text + "\n", encoding="utf-8")
-    for table in _tables(evaluation):
-        Console(markup=False, emoji=False, highlight=False).print(table)
 
 
 def _tables(evaluation: Evaluation) -> Iterator[Table | str]:
@@ -124,7 +144,7 @@ def _points(headings: tuple[str, str, str], points: Iterable[Point]) -> Table:
 
 def _cells(point: Point) -> tuple[str, str, str]:
     if point.threshold is None or point.hits is None:
-        return "not supported", "", f"{point.comparisons:,} attempts, {point.needed:,} needed"
+        return "not supported", "", point.why_not or ""
     return (
         f"{100 * point.hits:.2f} %",
         f"{point.threshold:.4f}",

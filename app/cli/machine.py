@@ -76,7 +76,8 @@ class Machine:
         if self._broker:
             with preparation(self._console) as report:
                 prepare_jars(settings.data_dir / "jars", report)
-        self.say(str(prepare_nets(settings, console_report())))
+        for line in prepare_nets(settings, console_report()):
+            self.say(line)
         if self._plan.source == "demo":
             ensure("demo-portraits", settings, console_report())
 

@@ -2,7 +2,8 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,11 +17,21 @@ __all__ = ["Cache", "Missing", "open_cache"]
 #: "Onlo" in ASCII: what tells our file from another one.
 _OURS = 0x4F6E6C6F
 #: Raised whenever the table changes: a cache of another version is built again.
-_VERSION = 1
+_VERSION = 2
+#: `used` is when a run last took the embedding, in seconds since 1970.
 _TABLE = """
-CREATE TABLE faces (way TEXT NOT NULL, picture TEXT NOT NULL, embedding BLOB, PRIMARY KEY (way, picture))
-WITHOUT ROWID
+CREATE TABLE faces (
+    way TEXT NOT NULL, picture TEXT NOT NULL, embedding BLOB, used REAL NOT NULL, PRIMARY KEY (way, picture)
+) WITHOUT ROWID
 """
+_COLUMNS = ["way", "picture", "embedding", "used"]
+#: Finds ways whose embeddings are not all of one length, or not single-precision numbers.
+_UNFIT = """
+SELECT 1 FROM faces WHERE embedding IS NOT NULL GROUP BY way
+HAVING min(length(embedding)) != max(length(embedding)) OR max(length(embedding)) % 4
+OR NOT min(length(embedding)) OR sum(typeof(embedding) != 'blob')
+"""
+_DAY = 24 * 3600.0
 
 
 class Missing(LookupError):
@@ -47,7 +58,21 @@ class Cache:
         """Remember an embedding, from this moment on: what interrupts the run does not lose it."""
         blob = None if embedding is None else embedding.astype(np.float32).tobytes()
         with _one_line(self._path), self._database:
-            self._database.execute("INSERT OR REPLACE INTO faces VALUES (?, ?, ?)", [way, picture, blob])
+            row = [way, picture, blob, time.time()]
+            self._database.execute("INSERT OR REPLACE INTO faces VALUES (?, ?, ?, ?)", row)
+
+    def use(self, way: str, pictures: Iterable[str]) -> None:
+        """Remember, to the day, that embeddings were of use now."""
+        now = time.time()
+        query = "UPDATE faces SET used = ? WHERE way = ? AND picture = ? AND used < ?"
+        with _one_line(self._path), self._database:
+            self._database.executemany(query, [(now, way, picture, now - _DAY) for picture in pictures])
+
+    def forget(self, days: float, code: str) -> None:
+        """Delete what was of no use for so many days, and ways that do not begin with `code`."""
+        query = "DELETE FROM faces WHERE used < ? OR substr(way, 1, ?) != ?"
+        with _one_line(self._path), self._database:
+            self._database.execute(query, [time.time() - days * _DAY, len(code), code])
 
     def close(self) -> None:
         """Close the file."""
@@ -83,10 +108,6 @@ def _open(path: Path) -> sqlite3.Connection:
     except sqlite3.DatabaseError:
         _discard(path)
         return _open(path)
-    if database.execute("PRAGMA user_version").fetchone() != (_VERSION,):
-        database.close()
-        _discard(path)
-        return _open(path)
     return database
 
 
@@ -109,10 +130,21 @@ def _prepare(database: sqlite3.Connection, path: Path | None) -> None:
             database.execute(f"PRAGMA user_version = {_VERSION}")
     elif database.execute("PRAGMA application_id").fetchone() != (_OURS,):
         raise CacheError(f"{path}: expected a cache of embeddings, found another database: move it away")
-    elif database.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
-        raise sqlite3.DatabaseError("it is damaged")
+    elif not _is_whole(database):
+        raise sqlite3.DatabaseError("it is damaged, or of another version")
+    # What is deleted is overwritten.
+    database.execute("PRAGMA secure_delete = ON")
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = NORMAL")
+
+
+def _is_whole(database: sqlite3.Connection) -> bool:
+    return (
+        database.execute("PRAGMA user_version").fetchone() == (_VERSION,)
+        and database.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
+        and [column for _, column, *_ in database.execute("PRAGMA table_info(faces)")] == _COLUMNS
+        and database.execute(_UNFIT).fetchone() is None
+    )
 
 
 def _discard(path: Path) -> None:

@@ -3,23 +3,42 @@
 Who is searched for in a gallery of G photographs is compared G times. Were the comparisons independent, a
 false match rate FMR would name a stranger at the rate FPIR = 1 - (1 - FMR)^G; the threshold is where the
 impostor comparisons of a dataset have that FMR. It must rest on 30 false matches: then the true rate is
-within 30 % of the measured one with 90 % confidence (Doddington et al., the rule of 30, 2000).
+within 30 % of the measured one with 90 % confidence (Doddington et al., the rule of 30, 2000). It speaks of
+independent errors: they must come from 30 pairs of people, however many pictures two people have.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.evaluation.comparisons import compare_all
+import numpy as np
+
+from app.evaluation.chance import tail
+from app.evaluation.comparisons import compare_all, count_matching_pairs
 from app.evaluation.errors import EvaluationError
-from app.evaluation.identification import assign_roles, search
+from app.evaluation.identification import Searches, assign_roles, search
 from app.evaluation.points import allowed_errors
 from app.evaluation.sample import Faces
 from app.evaluation.tally import Tally
 
-__all__ = ["RULE", "Calibrated", "Check", "calibrate", "false_match_rate"]
+__all__ = [
+    "FPIRS",
+    "GALLERIES",
+    "RULE",
+    "Calibrated",
+    "Check",
+    "calibrate",
+    "check_wish",
+    "false_match_rate",
+]
 
-#: False matches that a threshold must rest on.
+#: False matches that a threshold must rest on, and pairs of people that these must come from.
 RULE = 30
+#: What can be asked for: a rate from the first number on and below the second one, and a gallery.
+FPIRS = (1e-9, 1.0)
+GALLERIES = (1, 10**9)
+#: What happens less often than this does not happen by chance.
+_CHANCE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +56,8 @@ class Check:
     identified: float
     #: The same where the second person must be `margin` behind, as `identify` has it.
     identified_with_margin: float
+    #: Whether so many strangers were named that independent comparisons do not explain it.
+    beyond_chance: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +81,43 @@ def false_match_rate(fpir: float, gallery: int) -> float:
     return -math.expm1(math.log1p(-fpir) / gallery)
 
 
+def check_wish(fpir: float, gallery: int) -> None:
+    """Refuse what no dataset could support, or what means nothing.
+
+    Raises:
+        EvaluationError: it is out of range.
+    """
+    if not FPIRS[0] <= fpir < FPIRS[1]:
+        raise EvaluationError(f"expected a rate from {FPIRS[0]:g} on and below {FPIRS[1]:g}, found {fpir:g}")
+    if not GALLERIES[0] <= gallery <= GALLERIES[1]:
+        raise EvaluationError(
+            f"expected a gallery of {GALLERIES[0]} to {GALLERIES[1]:,} photographs, found another number"
+        )
+
+
 def calibrate(people: Faces, fpir: float, gallery: int, margin: float) -> Calibrated:
     """Find the threshold at which a stranger is named at the rate `fpir` in a gallery of so many photographs.
 
     Raises:
-        EvaluationError: the impostor comparisons of `people` cannot support it.
+        EvaluationError: the impostor comparisons of `people` cannot support it, or strangers who were
+            searched for prove it wrong.
     """
-    if not 0 < fpir < 1 or gallery < 1:
-        raise EvaluationError(f"expected a rate between 0 and 1 and a gallery, found {fpir} and {gallery}")
+    check_wish(fpir, gallery)
     if len(people) < 2:
         raise EvaluationError("a threshold needs pictures of at least two people, found one person")
     impostors = compare_all(people).impostors
     fmr = false_match_rate(fpir, gallery)
-    threshold = _threshold(impostors, fmr, f"a false-positive rate of {fpir:g} in a gallery of {gallery}")
+    wish = f"a false-positive rate of {fpir:g} in a gallery of {gallery}"
+    threshold = _threshold(impostors, fmr, wish)
+    _check_support(people, threshold, impostors.at_least(threshold), wish)
     check = _check(people, gallery, threshold, fmr, margin)
+    # In a smaller gallery it may be one person whom many others look like.
+    if check is not None and check.beyond_chance and check.gallery >= RULE:
+        raise EvaluationError(
+            f"{wish} does not hold: tried out with {check.gallery:,} people enrolled, {check.named:,} of"
+            f" {check.searches:,} strangers were named, {check.expected:.2%} expected;"
+            " are some people in the dataset under several names?"
+        )
     return Calibrated(fpir, gallery, fmr, threshold, len(impostors), impostors.at_least(threshold), check)
 
 
@@ -94,6 +138,26 @@ def _threshold(impostors: Tally, fmr: float, wish: str) -> float:
     return max(0.0, threshold)
 
 
+def _check_support(people: Faces, threshold: float, matches: int, wish: str) -> None:
+    """Refuse a threshold that too few false matches reach, or those of too few people."""
+    if matches < RULE and not threshold:
+        raise EvaluationError(
+            f"{wish} would take a threshold of 0, which {matches} comparisons of two people reach: {RULE} are"
+            " needed, so take more people"
+        )
+    if matches < RULE:
+        raise EvaluationError(
+            f"{wish} would rest on {matches} false matches, not {RULE}: too many comparisons are just as"
+            " similar; are there copies of one picture under several names?"
+        )
+    pairs = count_matching_pairs(people, threshold, RULE)
+    if pairs < RULE:
+        raise EvaluationError(
+            f"{wish} would rest on {matches:,} false matches of only {pairs} pairs of people, and needs"
+            f" {RULE} pairs: take more people, not more pictures of them"
+        )
+
+
 def _check(people: Faces, gallery: int, threshold: float, fmr: float, margin: float) -> Check | None:
     roles = assign_roles(people)
     if roles is None:
@@ -105,12 +169,24 @@ def _check(people: Faces, gallery: int, threshold: float, fmr: float, margin: fl
         return None
     named = int((strangers.best >= threshold).sum())
     identified = known.right & (known.best >= threshold)
+    expected = -math.expm1(enrolled * math.log1p(-fmr))
     return Check(
         gallery=enrolled,
         searches=len(strangers.best),
         named=named,
         fpir=named / len(strangers.best),
-        expected=-math.expm1(enrolled * math.log1p(-fmr)),
+        expected=expected,
         identified=float(identified.sum() / len(known)),
         identified_with_margin=float((identified & (known.lead >= margin)).sum() / len(known)),
+        beyond_chance=_is_beyond_chance(people, roles.strangers, strangers, threshold, expected),
     )
+
+
+def _is_beyond_chance(
+    people: Faces, names: Sequence[str], searches: Searches, threshold: float, expected: float
+) -> bool:
+    """Tell whether more strangers were named, each by their first face, than the rate `expected` explains."""
+    owners = [number for number, name in enumerate(names) for face in people[name] if face is not None]
+    _, firsts = np.unique(owners, return_index=True)
+    named = int((searches.best[firsts] >= threshold).sum())
+    return tail(named, len(firsts), expected) < _CHANCE

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.evaluation.errors import DatasetError
-from app.evaluation.pairs import Pair, read_pairs
+from app.evaluation.errors import DatasetError, printable
+from app.evaluation.pairs import Pair, read_list
 
 __all__ = ["Dataset", "read_dataset"]
 
@@ -16,7 +16,10 @@ PAIRS = "pairs.txt"
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Who there is, and their pictures in the order of their names; `pairs` is empty without a list."""
+    """Who there is, and their pictures in the order of their names; `pairs` is empty without a list.
+
+    Its `name` can be printed, whatever the folder is called.
+    """
 
     name: str
     people: Mapping[str, tuple[Path, ...]]
@@ -41,9 +44,11 @@ def read_dataset(path: Path, images: Path | None = None) -> Dataset:
     pairs = path if path.is_file() else folder / PAIRS
     if not path.is_dir() and not path.is_file():
         raise DatasetError(f"{path}: expected a folder of people or a list of pairs, found nothing")
+    # Before the people: where a wrong file was named, its folder is not to blame.
+    listed = read_list(pairs) if pairs.is_file() else None
     people = _people(images or _images(folder))
     name = folder.resolve().name if path.is_dir() else f"{folder.resolve().name}/{path.name}"
-    return Dataset(name, people, read_pairs(pairs, people) if pairs.is_file() else ())
+    return Dataset(printable(name), people, listed.pairs_of(people) if listed else ())
 
 
 def _images(folder: Path) -> Path:

@@ -2,9 +2,9 @@
 
 import hashlib
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +14,29 @@ from app.evaluation import central
 from app.evaluation.cache import Cache, Missing
 from app.evaluation.errors import DatasetError
 from app.evaluation.progress import Silence, Teller
+from app.evaluation.versions import library_versions
 from app.models import alignment, detection, embedding, feed, gate, images, pipeline, rewrite, runtime
 from app.models.arrays import Floats
 from app.models.catalogue import Entry
 from app.models.chosen import Chosen
+from app.models.device import choose_device
 from app.models.pipeline import Recogniser
 from app.settings import Settings
 
-__all__ = ["Embeddings", "way_of"]
+__all__ = ["Embeddings", "code_digest", "way_of"]
 
 #: The code that a picture goes through.
 _CODE = (alignment, detection, embedding, feed, gate, images, pipeline, rewrite, runtime, central)
 
 
 def way_of(settings: Settings, nets: Chosen) -> str:
-    """Return the SHA-256 of all that decides which embedding comes out of a picture.
+    """Return `code_digest` and the SHA-256 of all else that decides which embedding comes out of a picture.
 
-    Those are the nets' files and how they are fed, the settings of detection and gate, and the code itself:
-    an embedding of a former version is never taken for one of this version.
+    Those are the nets' files and how they are fed, the settings of detection and gate, the device, and the
+    versions of libraries. An embedding of a former version is never taken for one of this version.
+
+    Raises:
+        DeviceError: the device that the settings ask for cannot be used.
     """
     said = {
         "nets": {role: entry and _read_as(entry) for role, entry in nets.by_role.items()},
@@ -41,19 +46,22 @@ def way_of(settings: Settings, nets: Chosen) -> str:
             settings.min_face,
             settings.embed_score,
         ],
-        "code": _code(),
+        "device": choose_device(settings.device).device,
+        "libraries": library_versions(),
     }
-    return hashlib.sha256(msgspec.json.encode(said)).hexdigest()
+    return f"{code_digest()}-{_digest(msgspec.json.encode(said))}"
+
+
+def code_digest() -> str:
+    """Return the SHA-256 of the code that a picture goes through."""
+    files = [path for module in _CODE for path in _files(Path(inspect.getfile(module)))]
+    return _digest(msgspec.json.encode([_digest(path.read_bytes()) for path in files]))
 
 
 def _read_as(entry: Entry) -> dict[str, Any]:
     """Return an entry without what is only told of it."""
     told = ("name", "title", "source", "homepage", "licence", "note", "figures", "threshold", "calibration")
     return {key: value for key, value in msgspec.to_builtins(entry).items() if key not in told}
-
-
-def _code() -> list[str]:
-    return [_digest(path.read_bytes()) for module in _CODE for path in _files(Path(inspect.getfile(module)))]
 
 
 def _files(path: Path) -> list[Path]:
@@ -80,18 +88,32 @@ class Embeddings:
         """
         with _pool(threads) as pool:
             digests = dict(zip(pictures, pool.map(_digest_of, pictures), strict=True))
-            new = {digest: path for path, digest in digests.items() if not self._knows(digest)}
+            found = self._known(digests.values())
+            self._cache.use(self._way, found)
+            new = {digest: path for path, digest in digests.items() if digest not in found}
             if new:
-                self._embed(pool, new, teller or Silence())
-        return {path: self._cache.get(self._way, digest) for path, digest in digests.items()}
+                found |= self._embed(pool, new, teller or Silence())
+        return {path: found[digest] for path, digest in digests.items()}
 
-    def _embed(self, pool: ThreadPoolExecutor, new: Mapping[str, Path], teller: Teller) -> None:
+    def _known(self, digests: Iterable[str]) -> dict[str, Floats | None]:
+        found = {}
+        for digest in digests:
+            with suppress(Missing):
+                found[digest] = self._cache.get(self._way, digest)
+        return found
+
+    def _embed(
+        self, pool: ThreadPoolExecutor, new: Mapping[str, Path], teller: Teller
+    ) -> dict[str, Floats | None]:
         recogniser = self._load()
         faces = pool.map(lambda known: self._analyse(recogniser, *known), new.items())
+        found = {}
         with teller:
             for done, (digest, face) in enumerate(zip(new, faces, strict=True), start=1):
                 self._cache.put(self._way, digest, face)
+                found[digest] = face
                 teller.tell(done, len(new))
+        return found
 
     def _analyse(self, recogniser: Recogniser, digest: str, path: Path) -> Floats | None:
         data = _read(path)
@@ -101,13 +123,6 @@ class Embeddings:
             return central.central_face(recogniser, images.decode_image(data, self._max_pixels))
         except images.ImageError as error:
             raise DatasetError(f"{path}: {error}") from None
-
-    def _knows(self, digest: str) -> bool:
-        try:
-            self._cache.get(self._way, digest)
-        except Missing:
-            return False
-        return True
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import platform
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from typing import Any
 
 import msgspec
@@ -12,13 +12,11 @@ from app.evaluation.comparisons import Comparisons, compare_all
 from app.evaluation.identification import Identification, identify
 from app.evaluation.sample import Sample
 from app.evaluation.verification import Verification, verify
+from app.evaluation.versions import library_versions
 from app.models.catalogue import Entry
 from app.settings import Settings
 
 __all__ = ["Evaluation", "evaluate", "written"]
-
-#: What the figures depend on, beside our own code.
-LIBRARIES = ("onnxruntime", "onnxruntime-gpu", "numpy", "opencv-python", "opencv-python-headless", "pillow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +91,4 @@ def _figures(part: Any) -> Any:
 
 
 def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version(), "onlooker": version("onlooker")}
-    for name in LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    return {"python": platform.python_version(), "onlooker": version("onlooker"), **library_versions()}

@@ -4,6 +4,7 @@ Phillips, Grother, Micheals: Evaluation Methods in Face Recognition, 2011; Groth
 """
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from app.evaluation.points import Point, operate
 from app.evaluation.sample import Faces
-from app.evaluation.tally import Tally
+from app.evaluation.tally import Tally, settled
 from app.models.arrays import Floats
 
 __all__ = ["FPIRS", "Identification", "Roles", "Searches", "assign_roles", "identify", "search"]
@@ -135,7 +136,7 @@ def _search(gallery: Floats | None, probes: Sequence[tuple[int, Floats | None]])
     right = np.zeros(count, np.bool_)
     for top in range(0, count if gallery is not None else 0, _BLOCK):
         some = slice(top, top + _BLOCK)
-        similarities = np.stack([face for _, face in usable[some]]) @ np.asarray(gallery).T
+        similarities = settled(np.stack([face for _, face in usable[some]]) @ np.asarray(gallery).T)
         nearest = similarities.argmax(axis=1)
         best[some] = similarities.max(axis=1)
         right[some] = nearest == owners[some]
@@ -145,4 +146,5 @@ def _search(gallery: Floats | None, probes: Sequence[tuple[int, Floats | None]])
 
 
 def _lot(name: str) -> bytes:
-    return hashlib.sha256(name.encode()).digest()
+    # The bytes that the folder is called: they need not be text.
+    return hashlib.sha256(os.fsencode(name)).digest()

@@ -6,7 +6,10 @@ from pathlib import Path
 
 from app.evaluation.errors import DatasetError
 
-__all__ = ["Pair", "read_pairs"]
+__all__ = ["Pair", "PairList", "read_list"]
+
+#: Digits of the largest number that a list can have.
+_DIGITS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,27 +22,49 @@ class Pair:
     fold: int
 
 
-def read_pairs(path: Path, people: Mapping[str, Sequence[Path]]) -> tuple[Pair, ...]:
-    """Read a list whose pictures are `people`'s, called NAME_0001.jpg and so on.
+@dataclass(frozen=True, slots=True)
+class PairList:
+    """A list whose first line is right and fits the number of the others; these are not looked at yet."""
+
+    path: Path
+    #: Genuine pairs of each fold, and as many of two people.
+    each: int
+    lines: tuple[str, ...]
+
+    def pairs_of(self, people: Mapping[str, Sequence[Path]]) -> tuple[Pair, ...]:
+        """Return the pairs, of pictures called NAME_0001.jpg and so on.
+
+        Raises:
+            DatasetError: a line is no pair, or names a picture that is not there.
+        """
+        reader = _Reader(self.path, people)
+        return tuple(
+            reader.read(
+                number + 2,
+                line,
+                same=number % (2 * self.each) < self.each,
+                fold=number // (2 * self.each),
+            )
+            for number, line in enumerate(self.lines)
+        )
+
+
+def read_list(path: Path) -> PairList:
+    """Read a list of pairs.
 
     The first line is `FOLDS EACH` (`pairs.txt`), or `EACH` alone (`pairsDevTest.txt`: one fold). For each
     fold follow EACH lines `NAME N M`, then EACH lines `NAME N OTHER M`; words are divided by tabs, or by
     spaces where a line has no tab.
 
     Raises:
-        DatasetError: a line is something else, or names a picture that is not there.
+        DatasetError: it is something else.
     """
     lines = _lines(path)
     folds, each = _header(path, lines[0] if lines else "")
     expected, found = folds * each * 2, len(lines) - 1
     if found != expected:
         raise DatasetError(f"{path}: expected {expected} pairs, as its first line says, found {found}")
-    pictures = {name: {picture.stem: picture for picture in theirs} for name, theirs in people.items()}
-    reader = _Reader(path, pictures)
-    return tuple(
-        reader.read(number + 2, line, same=number % (2 * each) < each, fold=number // (2 * each))
-        for number, line in enumerate(lines[1:])
-    )
+    return PairList(path, each, tuple(lines[1:]))
 
 
 def _lines(path: Path) -> list[str]:
@@ -53,18 +78,26 @@ def _lines(path: Path) -> list[str]:
 
 def _header(path: Path, line: str) -> tuple[int, int]:
     words = line.split()
-    numbers = [int(word) for word in words if word.isascii() and word.isdigit()]
+    numbers = [int(word) for word in words if _is_number(word)]
     if len(numbers) != len(words) or len(words) not in {1, 2} or 0 in numbers:
         raise DatasetError(f"{path}:1: expected the numbers of folds and of pairs, found {line[:80]!r}")
     return (1, numbers[0]) if len(numbers) == 1 else (numbers[0], numbers[1])
 
 
+def _is_number(word: str) -> bool:
+    return word.isascii() and word.isdigit() and len(word) <= _DIGITS
+
+
 class _Reader:
     """Turns the lines of one file into pairs."""
 
-    def __init__(self, path: Path, pictures: Mapping[str, Mapping[str, Path]]) -> None:
+    def __init__(self, path: Path, people: Mapping[str, Sequence[Path]]) -> None:
         self._path = path
-        self._pictures = pictures
+        self._pictures: dict[str, dict[str, list[Path]]] = {}
+        for name, theirs in people.items():
+            stems = self._pictures.setdefault(name, {})
+            for picture in theirs:
+                stems.setdefault(picture.stem, []).append(picture)
 
     def read(self, line: int, text: str, *, same: bool, fold: int) -> Pair:
         words = text.split("\t") if "\t" in text else text.split()
@@ -81,14 +114,18 @@ class _Reader:
         return Pair(first, second, same, fold)
 
     def _find(self, line: int, name: str, number: str) -> Path:
-        if not (number.isascii() and number.isdigit()):
+        if not _is_number(number):
             raise self._error(line, f"expected the number of a picture, found {number[:80]!r}")
         if name not in self._pictures:
             raise self._error(line, f"there is no folder with pictures of {name!r}")
         stem = f"{name}_{int(number):04d}"
-        if stem not in self._pictures[name]:
+        found = self._pictures[name].get(stem, [])
+        if not found:
             raise self._error(line, f"there is no picture {stem} in the folder {name}")
-        return self._pictures[name][stem]
+        if len(found) > 1:
+            names = " and ".join(picture.name for picture in found)
+            raise self._error(line, f"{stem} may be one picture or the other: {names}")
+        return found[0]
 
     def _error(self, line: int, text: str) -> DatasetError:
         return DatasetError(f"{self._path}:{line}: {text}")

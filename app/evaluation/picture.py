@@ -1,5 +1,6 @@
 """The picture of an evaluation: ROC, and how similar pictures of one person and of two are."""
 
+import warnings
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -34,10 +35,14 @@ def draw(evaluation: Evaluation) -> bytes:
     finders = " + ".join(entry.name for entry in (nets.detector, nets.landmarker) if entry)
     figure.suptitle(
         f"{nets.embedder.name} behind {finders} on {sample.dataset.name}:"
-        f" {len(sample.dataset.people):,} people, {len(sample.embeddings):,} pictures"
+        f" {len(sample.dataset.people):,} people, {len(sample.embeddings):,} pictures",
+        parse_math=False,
     )
     png = BytesIO()
-    figure.savefig(png, format="png")
+    with warnings.catch_warnings():
+        # A letter that the font does not have is drawn as a box, which says enough.
+        warnings.filterwarnings("ignore", r"Glyph \d+", UserWarning)
+        figure.savefig(png, format="png")
     return png.getvalue()
 
 

@@ -23,6 +23,8 @@ class Point:
     false_accepts: int
     #: The share of genuine attempts that reach it.
     hits: float | None
+    #: Why there is no threshold; None where there is one.
+    why_not: str | None = None
 
 
 def allowed_errors(rate: float, comparisons: int) -> int:
@@ -41,8 +43,15 @@ def operate(rate: float, impostors: Tally, genuine: Tally, attempts: int) -> Poi
     comparisons = len(impostors)
     needed = math.ceil(1 / rate * (1 - 1e-12))
     allowed = allowed_errors(rate, comparisons)
-    threshold = impostors.threshold(allowed) if allowed and attempts else None
-    if threshold is None:
-        return Point(rate, comparisons, needed, None, 0, None)
+    threshold = impostors.threshold(allowed)
+    why_not = None
+    if not attempts:
+        why_not = "there are no two pictures of one person"
+    elif not allowed:
+        why_not = f"{comparisons:,} attempts, {needed:,} needed"
+    elif threshold is None:
+        why_not = f"more than {allowed:,} attempts have similarity 1: copies of one picture?"
+    if threshold is None or why_not:
+        return Point(rate, comparisons, needed, None, 0, None, why_not)
     hits = genuine.at_least(threshold) / attempts
     return Point(rate, comparisons, needed, threshold, impostors.at_least(threshold), hits)

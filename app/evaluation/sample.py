@@ -7,7 +7,7 @@ from pathlib import Path
 
 from app.evaluation.cache import open_cache
 from app.evaluation.dataset import Dataset
-from app.evaluation.embeddings import Embeddings, way_of
+from app.evaluation.embeddings import Embeddings, code_digest, way_of
 from app.evaluation.errors import EvaluationError
 from app.evaluation.progress import Teller
 from app.models.arrays import Floats
@@ -58,7 +58,8 @@ def take_sample(
     """Embed every picture of `dataset` with the nets that `settings` name, `threads` at once.
 
     Arguments:
-        remember: take what the data folder's cache knows, and put there what is new.
+        remember: take what the data folder's cache knows, and put there what is new. What was of no use for
+            as long as faces are kept (`memory_days`), or was made by other code, is deleted from it.
 
     Raises:
         OnlookerError: a net cannot be had, a picture cannot be read, or none has a face.
@@ -67,6 +68,7 @@ def take_sample(
     way = way_of(settings, nets)
     load = partial(load_recogniser, settings, report)
     with open_cache(private_folder(settings) / CACHE if remember else None) as cache:
+        cache.forget(settings.memory_days, code_digest())
         embeddings = Embeddings(cache, way, load, settings.max_photo_pixels)
         found = embeddings.of(dataset.pictures, threads, teller)
     if all(embedding is None for embedding in found.values()):

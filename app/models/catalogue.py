@@ -1,5 +1,7 @@
 """The catalogue of nets and demonstration media: what there is, where it is published, what it must be."""
 
+import hashlib
+import math
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,6 +80,10 @@ class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mean: float
     scale: float
 
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.mean) and math.isfinite(self.scale) and self.scale):
+            raise ValueError(f"pixels cannot be fed as (x - {self.mean:g}) * {self.scale:g}")
+
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
     """What every entry says.
@@ -104,8 +110,16 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     @property
     def identity(self) -> str:
-        """What messages call a net: its name and the first digits of its file's SHA-256."""
-        return f"{self.name}@{self.files[0].sha256[:12]}"
+        """What messages call a net: its name, and digits that stand for its files and how it is fed.
+
+        Templates of one identity can be compared with each other, and with no others.
+        """
+        return f"{self.name}@{hashlib.sha256(msgspec.json.encode(self._made_of)).hexdigest()[:12]}"
+
+    @property
+    def _made_of(self) -> list[Any]:
+        """All that decides what comes out of a net."""
+        return [file.sha256 for file in self.files]
 
     @property
     def bytes(self) -> int:
@@ -118,6 +132,10 @@ class DetectorEntry(Entry, frozen=True, kw_only=True, tag="detector"):
 
     architecture: str
     input: Input
+
+    @property
+    def _made_of(self) -> list[Any]:
+        return [*super()._made_of, self.architecture, self.input]
 
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -150,6 +168,14 @@ class EmbedderEntry(Entry, frozen=True, kw_only=True, tag="embedder"):
     dimension: int
     threshold: float | None = None
     calibration: Calibration | None = None
+
+    def __post_init__(self) -> None:
+        if self.threshold is not None and not -1 <= self.threshold <= 1:
+            raise ValueError(f"expected a threshold from -1 to 1, found {self.threshold:g}")
+
+    @property
+    def _made_of(self) -> list[Any]:
+        return [*super()._made_of, self.input]
 
     def threshold_or(self, given: float | None) -> float:
         """Return the threshold `given`, or else the entry's own.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from app.models.catalogue import CatalogueError, DetectorEntry, EmbedderEntry, Entry, load_catalogue
 from app.models.detection import finds_landmarks
-from app.models.device import Choice, choose_device
+from app.models.device import choose_device
 from app.models.fetch import pull_all
 from app.models.report import Report
 from app.settings import Settings
@@ -56,8 +56,10 @@ def chosen_nets(settings: Settings) -> Chosen:
     return Chosen(catalogue.detector(settings.detector), landmarker, catalogue.embedder(settings.embedder))
 
 
-def prepare_nets(settings: Settings, report: Report | None = None) -> Choice:
-    """Pull the nets that are missing, and return the device that they will run on.
+def prepare_nets(settings: Settings, report: Report | None = None) -> list[str]:
+    """Pull the nets that are missing, and return what a person should know of them, a line each.
+
+    That is the device and why it was chosen, and a threshold that was measured with another detector.
 
     Raises:
         OnlookerError: a name is unknown, a file cannot be had, nothing would find landmarks, or the device
@@ -67,7 +69,18 @@ def prepare_nets(settings: Settings, report: Report | None = None) -> Choice:
     chosen, folder = chosen_nets(settings), settings.weights_dir
     pull_all(chosen.entries, folder, settings.weights_mirror, report)
     _check_landmarks(chosen.landmarker or chosen.detector, folder)
-    return choice
+    return [str(choice), *_doubts(chosen, settings)]
+
+
+def _doubts(chosen: Chosen, settings: Settings) -> list[str]:
+    """Tell of a threshold whose figures are those of other faces than this detector's."""
+    measured = chosen.embedder.calibration
+    if measured is None or settings.threshold is not None or measured.detector == chosen.found_by:
+        return []
+    return [
+        f"the threshold of {chosen.embedder.name} was measured with {measured.detector}, not with"
+        f" {chosen.found_by}: `onlooker calibrate` measures it again"
+    ]
 
 
 def _check_landmarks(entry: DetectorEntry, folder: Path) -> None:

@@ -1,6 +1,8 @@
 """The device that nets run on: what was asked for, or what there is, and why."""
 
 import ctypes
+import sys
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -10,7 +12,7 @@ import onnxruntime as ort
 
 from app.errors import OnlookerError, one_line
 
-__all__ = ["Choice", "Device", "DeviceError", "choose_device", "providers_of"]
+__all__ = ["Choice", "Device", "DeviceError", "all_started", "choose_device", "providers_of"]
 
 #: The driver's library; without it there is no use in asking further.
 DRIVER = "libcuda.so.1"
@@ -53,7 +55,7 @@ class Choice:
 def choose_device(wish: str) -> Choice:
     """Return the device for `wish`: cpu, cuda, tensorrt, or auto for CUDA where that runs and else the CPU.
 
-    TensorRT must be asked for by name: it builds an engine for minutes before the first frame.
+    TensorRT must be asked for by name: it builds engines for minutes.
 
     Raises:
         DeviceError: what was asked for cannot be used here; nothing else takes its place.
@@ -81,6 +83,11 @@ def providers_of(device: Device) -> list[str]:
     return chosen
 
 
+def all_started(session: ort.InferenceSession, device: Device) -> bool:
+    """Tell whether `session` has all the providers of `device`, in their order; what fails is left out."""
+    return bool(session.get_providers()[: len(providers_of(device))] == providers_of(device))
+
+
 def _obstacle(device: Device) -> str | None:
     """Return why `device` cannot be used, or None where a net ran on it just now."""
     provider, name = PROVIDERS[device]
@@ -92,7 +99,9 @@ def _obstacle(device: Device) -> str | None:
         ctypes.CDLL(DRIVER)
     except OSError:
         return f"no driver of NVIDIA's ({DRIVER}) on this machine"
-    ort.preload_dlls()
+    # It prints what it cannot find; standard output is for what was asked for.
+    with redirect_stdout(sys.stderr):
+        ort.preload_dlls()
     return _refusal(device)
 
 
@@ -101,7 +110,7 @@ def _refusal(device: Device) -> str | None:
 
     Its session would be on the CPU without a word in the result, but for the list of its providers.
     """
-    provider, name = PROVIDERS[device]
+    name = PROVIDERS[device][1]
     ort.set_default_logger_severity(NOTHING)
     try:
         options = ort.SessionOptions()
@@ -109,7 +118,7 @@ def _refusal(device: Device) -> str | None:
         session = ort.InferenceSession(
             _convolution(), options, providers=providers_of(device), enable_fallback=0
         )
-        if provider not in session.get_providers():
+        if not all_started(session, device):
             return f"onnxruntime cannot start {name}: its libraries, or a GPU, are missing"
         session.run(None, {"x": np.ones((1, 1, 8, 8), np.float32)})
     except Exception as error:

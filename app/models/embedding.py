@@ -28,7 +28,6 @@ class Embedder:
         self._batch = batch
         self.name = entry.name
         self.dimension = entry.dimension
-        self.threshold = entry.threshold
 
     def embed(self, faces: Image) -> Floats:
         """Return an embedding of length one for each of `faces`: (N, 112, 112, 3) uint8 BGR to (N, D)."""

@@ -1,8 +1,9 @@
 """The local catalogue: what was imported or calibrated on this machine, beside the one that is shipped."""
 
+import fcntl
 import os
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ def put_local(folder: Path, name: str, table: Mapping[str, Any]) -> None:
     Raises:
         CatalogueError: it is no entry of a catalogue, or the file cannot be read or written.
     """
-    _write(folder, _tables(folder) | {name: dict(table)}, name)
+    with _alone(folder):
+        _write(folder, _tables(folder) | {name: dict(table)}, name)
 
 
 def change_local(folder: Path, name: str, keys: Mapping[str, Any]) -> None:
@@ -32,8 +34,22 @@ def change_local(folder: Path, name: str, keys: Mapping[str, Any]) -> None:
     Raises:
         CatalogueError: what comes out is no entry, or the file cannot be read or written.
     """
-    tables = _tables(folder)
-    _write(folder, tables | {name: {**tables.get(name, {}), **keys}}, name)
+    with _alone(folder):
+        tables = _tables(folder)
+        _write(folder, tables | {name: {**tables.get(name, {}), **keys}}, name)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let one process at a time read the file and write it; other locks of the folder may be held."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".local.lock").open("w")
+    except OSError as error:
+        raise CatalogueError(f"cannot write to the weights folder {folder}: {error.strerror}") from None
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _tables(folder: Path) -> dict[str, Any]:
@@ -48,11 +64,15 @@ def _write(folder: Path, tables: Mapping[str, Any], changed: str) -> None:
     path = folder / LOCAL
     aside = path.with_suffix(".new")
     try:
-        with aside.open("w", encoding="utf-8") as file:
-            file.write(HEADING + tomli_w.dumps(tables))
+        text = (HEADING + tomli_w.dumps(tables)).encode()
+        with aside.open("wb") as file:
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)
+    except UnicodeEncodeError as error:
+        said = error.object[error.start : error.end]
+        raise CatalogueError(f"{changed!r} cannot be written down: {said!r} in it is no UTF-8") from None
     except OSError as error:
         with suppress(OSError):
             aside.unlink()

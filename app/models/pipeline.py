@@ -1,6 +1,5 @@
 """The way of one image: detect, gate, align, embed."""
 
-import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,8 +18,6 @@ from app.models.runtime import Runtime, runtime_for
 from app.settings import Settings
 
 __all__ = ["Analysis", "Recogniser", "load_recogniser"]
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +77,11 @@ class Recogniser:
         columns = zip(detections, gates, embeddings, aligned, strict=True)
         return [Analysis(*column, dict(seconds)) for column in columns]
 
+    def check(self) -> None:
+        """Run both nets on a picture without content; raise what they raise."""
+        self.detector.detect(np.full((64, 64, 3), 128, np.uint8))
+        self.embedder.embed(np.full((1, SIZE, SIZE, 3), 128, np.uint8))
+
     def _embed(self, aligned: Sequence[Image], gates: Sequence[NDArray[np.uint8]]) -> list[Floats]:
         """Return the embeddings (N, D) of each image's faces; those of all images are made together."""
         passed = np.concatenate(gates) == Gate.PASSED
@@ -105,7 +107,7 @@ def load_recogniser(settings: Settings, report: Report | None = None) -> Recogni
             cannot be used.
     """
     chosen, folder = chosen_nets(settings), settings.weights_dir
-    _log.info("%s", prepare_nets(settings, report))
+    prepare_nets(settings, report)
     runtime = runtime_for(settings)
     detector = _load_finder(chosen, settings, runtime)
     embedder = load_embedder(chosen.embedder, folder, runtime)

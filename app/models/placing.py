@@ -40,7 +40,7 @@ def choose_name(wishes: Wishes, usual: str, scheme: str, folder: Path) -> str:
     Raises:
         PlacementError: it cannot be a name, or is that of something else.
     """
-    name = wishes.name or re.sub(r"[^A-Za-z0-9.-]+", "-", usual).strip(".-")
+    name = re.sub(r"[^A-Za-z0-9.-]+", "-", usual).strip(".-") if wishes.name is None else wishes.name
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", name):
         raise PlacementError(f"{name!r} cannot be a name: expected letters, digits, - and .; say --name")
     for entry in load_catalogue(folder):

@@ -17,6 +17,8 @@ __all__ = ["Probe", "probe", "run_net"]
 #: How far a face's numbers may move, relative to the largest, when others are in the same run. Devices that
 #: compute with fewer digits stay below; a face that got another one's numbers does not.
 CLOSE = 1e-2
+#: What is nearer than this, relative to the largest number, is the same for every picture.
+SAME = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +39,14 @@ def probe(session: Session, feed: Input) -> Probe:
     noise = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
     slope = np.broadcast_to(np.linspace(0, 255, SIZE).astype(np.uint8)[:, None, None], noise.shape)
     alone = _first(session, blob([noise], feed))
+    other = _first(session, blob([np.ascontiguousarray(slope)], feed))
     lengths = [length for length in alone.shape[1:] if length > 1]
     if len(alone) != 1 or len(lengths) != 1:
         raise NetError(f"no embedder: expected one vector for each image, found {alone.shape}")
     if not np.isfinite(alone).all():
         raise NetError("no embedder: what it puts out for a random image is not finite")
+    if np.allclose(alone, other, rtol=0, atol=SAME * np.abs(alone).max()):
+        raise NetError("no embedder: it puts out the same for two pictures; are mean and scale right?")
     return Probe(lengths[0], _batches(session, blob([np.ascontiguousarray(slope), noise], feed), alone))
 
 

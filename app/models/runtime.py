@@ -11,7 +11,7 @@ from onnx import ModelProto
 
 from app.errors import one_line
 from app.models.arrays import Floats
-from app.models.device import Device, DeviceError, choose_device, providers_of
+from app.models.device import Device, DeviceError, all_started, choose_device, providers_of
 from app.models.netfile import NetError, parse_net
 from app.models.rewrite import free_axes, split_prelu
 from app.settings import Settings, private_folder
@@ -25,6 +25,9 @@ SILENT.log_severity_level = 4
 #: Frames, and faces, in one run, where the settings do not say. On a CPU more frames bring nothing, and more
 #: faces cost memory with the size of the crowd; a GPU is idle between small runs.
 ON_CPU, ON_GPU = (1, 4), (8, 64)
+#: What nets spend their time on, and whose place it must not be where a GPU was asked for.
+HEAVY = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
+CPU = providers_of(Device.CPU)[0]
 
 
 class Session:
@@ -73,9 +76,13 @@ class Runtime:
             DeviceError: the device does not take it.
         """
         model = net if isinstance(net, ModelProto) else parse_net(net)
-        free_axes(model)
-        if self.device is Device.CPU:
-            split_prelu(model)
+        try:
+            free_axes(model)
+            if self.device is Device.CPU:
+                split_prelu(model)
+        except (ValueError, TypeError, IndexError) as error:
+            # What onnx says of weights that are not what they claim to be.
+            raise NetError(f"not a valid net: {one_line(error)}") from None
         return self.session(model)
 
     def session(self, model: ModelProto) -> Session:
@@ -96,10 +103,24 @@ class Runtime:
             )
         except Exception as error:
             # The exceptions of onnxruntime have no base of their own.
+            if self.device is not Device.CPU:
+                raise DeviceError(f"cannot load a net onto {self.device}: {one_line(error)}") from None
             raise NetError(f"onnxruntime does not take it: {one_line(error)}") from None
-        if made.get_providers()[0] != providers_of(self.device)[0]:
-            raise DeviceError(f"onnxruntime does not take the net onto {self.device.upper()}")
+        self._check_place(made)
         return Session(made)
+
+    def _check_place(self, session: ort.InferenceSession) -> None:
+        """Refuse a session that would do its work on another device; onnxruntime says nothing of that."""
+        if not all_started(session, self.device):
+            raise DeviceError(f"onnxruntime does not take the net onto {self.device}")
+        if self.device is Device.CPU:
+            return
+        for part in session.get_provider_graph_assignment_info():
+            heavy = sorted({node.op_type for node in part.get_nodes()} & HEAVY)
+            if heavy and part.ep_name == CPU:
+                raise DeviceError(
+                    f"onnxruntime would run {', '.join(heavy)} on the CPU, not on {self.device}"
+                )
 
     def _options(self) -> ort.SessionOptions:
         options = ort.SessionOptions()
@@ -109,6 +130,8 @@ class Runtime:
         options.log_severity_level = ERRORS_ONLY
         # Sessions that spin while they wait take the cores from each other: 123 CPU ms a frame instead of 56.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if self.device is not Device.CPU:
+            options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         return options
 
     def _provider_options(self) -> list[dict[str, Any]]:
@@ -132,6 +155,14 @@ def runtime_for(settings: Settings) -> Runtime:
     images, faces = ON_CPU if device is Device.CPU else ON_GPU
     engines = None
     if device is Device.TENSORRT:
-        engines = private_folder(settings) / "tensorrt"
-        engines.mkdir(exist_ok=True)
+        engines = _engine_folder(settings)
     return Runtime(device, settings.threads, settings.batch or images, faces, engines)
+
+
+def _engine_folder(settings: Settings) -> Path:
+    folder = private_folder(settings) / "tensorrt"
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise DeviceError(f"cannot keep TensorRT's engines in {folder}: {error.strerror}") from None
+    return folder

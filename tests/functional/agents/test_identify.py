@@ -7,7 +7,17 @@ from typing import Any
 
 import msgspec
 import pytest
-from makers import EMBEDDER, START, KeptOutbox, axis, make_faces, make_person, make_sighting, make_template
+from makers import (
+    EMBEDDER,
+    START,
+    THRESHOLD,
+    KeptOutbox,
+    axis,
+    make_faces,
+    make_person,
+    make_sighting,
+    make_template,
+)
 
 from app.agents import identify as module
 from app.agents.identify import Identify, Past
@@ -100,7 +110,7 @@ async def test_a_real_person_on_another_photograph_is_named(
     def look(name: str) -> Any:
         return recogniser.analyse(decode_jpeg(photo(f"{TRAIN}/{name}")))
 
-    gallery = Gallery(nets.embedder, recogniser.embedder.threshold, margin=0.05)
+    gallery = Gallery(nets.embedder, THRESHOLD, margin=0.05)
     for person, name in {"obama": "obama/obama.jpg", "biden": "biden/biden.jpg"}.items():
         template = make_template(look(name).embeddings[0], embedder=nets.embedder)
         await gallery.put(make_person(person, templates=[template]))

@@ -1,6 +1,7 @@
 """The recognition agent with the real nets: in order, without loss, and never stopped by a bad frame."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +11,13 @@ import numpy as np
 import pytest
 from makers import EMBEDDER, START, make_frame
 
+from app.agents import analyst
+from app.agents.analyst import NetsError
 from app.agents.board import Board
 from app.agents.nets import Nets
 from app.agents.recognise import Recognise
 from app.messages import DeadLetter, Faces, Frame, decode, encode_frame
+from app.models.detection import Detector
 from app.models.gate import Gate
 from app.models.images import decode_jpeg, encode_jpeg
 from app.models.pipeline import Recogniser, load_recogniser
@@ -44,8 +48,17 @@ class Bench:
         self.recognise = Recognise(
             settings, stage.topics, nets, stage.outbox, stage.letters, self.board, stage.metrics
         )
-        self.context = stage.agent("frames", self.recognise.run)
+        self.context = stage.agent("frames", self._run)
         self.events: list[Any] = []
+        #: What the run ended with.
+        self.ended: list[BaseException] = []
+
+    async def _run(self, stream: Any) -> None:
+        try:
+            await self.recognise.run(stream)
+        except BaseException as error:
+            self.ended.append(error)
+            raise
 
     async def send(self, agent: Any, frame: Frame, **changed: Any) -> None:
         key, value, headers = encode_frame(frame)
@@ -63,15 +76,10 @@ class Bench:
 
 @pytest.fixture
 def make_bench(stage: Any, nets: Nets) -> Any:
-    made: list[Bench] = []
-
     def make(other: Nets = nets, **more: Any) -> Bench:
-        made.append(Bench(stage, other, Settings(in_flight=3, **more)))
-        return made[-1]
+        return Bench(stage, other, Settings(in_flight=3, **more))
 
-    yield make
-    for bench in made:
-        bench.recognise.close()
+    return make
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -128,7 +136,7 @@ async def test_frames_of_several_streams_go_through_the_nets_together(
             return recogniser.analyse_all(images)
 
     counting = Counting(recogniser.detector, recogniser.embedder, 24, 0.5, recogniser.batch)
-    bench = make_bench(Nets(lambda: counting, nets.detector, nets.embedder), batch_wait=0.2)
+    bench = make_bench(Nets(lambda: counting, nets.detector, nets.embedder), batch_wait=1.0)
     streams = ["door", "hall", "desk", "yard", "gate", "roof"]
     async with bench.context as agent:
         for stream in streams:
@@ -182,7 +190,7 @@ async def test_what_nobody_foresaw_is_a_dead_letter_too(
             return recogniser.analyse_all(images)
 
     failing = Failing(recogniser.detector, recogniser.embedder, 24, 0.5, recogniser.batch)
-    bench = make_bench(Nets(lambda: failing, nets.detector, nets.embedder))
+    bench = make_bench(Nets(lambda: failing, nets.detector, nets.embedder), batch_wait=0.3)
     async with bench.context as agent:
         await bench.send(agent, make_frame(encode_jpeg(np.zeros((48, 64, 3), np.uint8)), seq=0))
         await bench.send(agent, make_frame(EMPTY, seq=1))
@@ -190,6 +198,75 @@ async def test_what_nobody_foresaw_is_a_dead_letter_too(
         await until(lambda: acknowledged(bench.events))
     assert (faces.seq, letter.offset, letter.reason) == (1, 0, "internal-error")
     assert "the net gave up" in caplog.text
+    assert ("on 2 frames together, which are now tried one by one" in caplog.text) == (recogniser.batch > 1)
+    assert not [error for error in bench.ended if isinstance(error, Exception)]
+
+
+async def test_nets_that_fail_on_everything_end_the_run_and_lose_no_frame(
+    make_bench: Any, nets: Nets, recogniser: Recogniser, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A GPU that is gone must not make dead letters of all that comes."""
+
+    class Gone(Detector):
+        def detect_all(self, images: Any) -> Any:
+            raise RuntimeError("CUDA error 700")
+
+    broken = Recogniser(Gone(), recogniser.embedder, 24, 0.5, recogniser.batch)
+    bench = make_bench(Nets(lambda: broken, nets.detector, nets.embedder))
+    async with bench.context as agent:
+        for seq in range(4):
+            await bench.send(agent, make_frame(EMPTY, seq=seq))
+        await until(lambda: bool(bench.ended))
+        await bench.send(agent, make_frame(EMPTY, seq=4), partition=0)
+        await asyncio.sleep(0.3)
+    (group,) = bench.ended
+    assert isinstance(group, ExceptionGroup)
+    assert group.subgroup(NetsError) is not None
+    assert "CUDA error 700" in str(group.exceptions[0])
+    assert not any(event.message.acked for event in bench.events)
+    assert bench.stage.outbox.of(bench.stage.topics.dead_letters) == []
+
+
+async def test_what_comes_after_the_run_has_failed_is_not_acknowledged(make_bench: Any) -> None:
+    bench = make_bench()
+
+    async def refuse(*message: Any) -> Any:
+        raise RuntimeError("Kafka says no")
+
+    async with bench.context as agent:
+        await bench.send(agent, make_frame(EMPTY, seq=0))
+        await bench.faces(1)
+        await until(lambda: acknowledged(bench.events))
+        bench.stage.outbox.put = refuse
+        await bench.send(agent, make_frame(EMPTY, seq=1))
+        await until(lambda: bool(bench.ended))
+        for seq in range(2, 8):
+            await bench.send(agent, make_frame(EMPTY, seq=seq), partition=0)
+        await asyncio.sleep(0.3)
+    assert [event.message.acked for event in bench.events] == [True] + 7 * [False]
+
+
+async def test_a_stop_in_the_middle_of_the_work_buries_nothing(
+    make_bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoding, go_on = threading.Event(), threading.Event()
+
+    def slowly(jpeg: bytes) -> Any:
+        decoding.set()
+        go_on.wait(30)
+        return decode_jpeg(jpeg)
+
+    monkeypatch.setattr(analyst, "decode_jpeg", slowly)
+    bench = make_bench()
+    async with bench.context as agent:
+        for seq in range(4):
+            await bench.send(agent, make_frame(EMPTY, seq=seq))
+        await until(decoding.is_set)
+    go_on.set()
+    await until(lambda: not any(thread.name.startswith("recognise") for thread in threading.enumerate()))
+    outbox, topics = bench.stage.outbox, bench.stage.topics
+    assert (outbox.of(topics.dead_letters), outbox.of(topics.faces)) == ([], [])
+    assert not any(event.message.acked for event in bench.events)
 
 
 async def test_old_live_frames_are_skipped_and_counted_and_recordings_never_are(make_bench: Any) -> None:

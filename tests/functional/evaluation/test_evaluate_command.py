@@ -1,7 +1,11 @@
 """`onlooker evaluate` measures a small dataset of real faces."""
 
 import json
+import os
+import sqlite3
+import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import cv2
@@ -93,6 +97,31 @@ def test_the_second_run_needs_no_nets(onlooker: Run, few: Path, own_weights: Pat
     assert (code, output, errors) == (0, first, "")
 
 
+def test_old_embeddings_and_those_of_former_code_are_deleted(
+    onlooker: Run, environment: pytest.MonkeyPatch, few: Path, tmp_path: Path
+) -> None:
+    environment.setenv("ONLOOKER_DATA_DIR", str(tmp_path / "data"))
+    environment.setenv("ONLOOKER_MEMORY_DAYS", "30")
+    (tmp_path / "one").mkdir()
+    person = next(person for person in sorted((few / "images").iterdir()) if len(list(person.iterdir())) == 1)
+    (tmp_path / "one" / person.name).symlink_to(person)
+    onlooker("evaluate", tmp_path / "one")
+    day = 24 * 3600
+    with closing(sqlite3.connect(tmp_path / "data" / "embeddings.sqlite")) as database, database:
+        (way,) = database.execute("SELECT way FROM faces").fetchone()
+        rows = [
+            (way, "old", None, time.time() - 31 * day),
+            (way, "newer", None, time.time() - 29 * day),
+            ("former" + way, "new", None, time.time()),
+        ]
+        database.executemany("INSERT INTO faces VALUES (?, ?, ?, ?)", rows)
+    onlooker("evaluate", tmp_path / "one")
+    with closing(sqlite3.connect(tmp_path / "data" / "embeddings.sqlite")) as database:
+        left = {picture for (picture,) in database.execute("SELECT picture FROM faces")}
+    assert len(left) == 2
+    assert "newer" in left
+
+
 def test_the_picture_shows_something(onlooker: Run, few: Path, tmp_path: Path) -> None:
     for dataset in (few, few / "images"):
         code, *_ = onlooker("evaluate", dataset, "--picture", tmp_path / "roc.png")
@@ -106,6 +135,61 @@ def test_the_picture_shows_something(onlooker: Run, few: Path, tmp_path: Path) -
         for half in (image[:, :825], image[:, 825:]):
             coloured = half.max(axis=2).astype(int) - half.min(axis=2) > 60
             assert coloured.sum() > 500
+
+
+@pytest.mark.parametrize("name", [r"cost$\frac$x", "日本語", os.fsdecode(b"Ren\xe9"), "two\nlines"])
+def test_the_dataset_may_be_called_anything(onlooker: Run, few: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    for person in (few / "images").iterdir():
+        (tmp_path / name / person.name).symlink_to(person)
+    figures = tmp_path / "figures.json"
+    code, output, errors = onlooker(
+        "evaluate", tmp_path / name, "--picture", tmp_path / "roc.png", "--json", figures
+    )
+    assert (code, errors) == (0, "")
+    told = json.loads(figures.read_text())["dataset"]["name"]
+    assert told.isprintable()
+    assert f"{told}: 14 people" in output
+    assert (tmp_path / "roc.png").stat().st_size > 1000
+
+
+def test_where_nobody_has_two_pictures_that_is_the_reason(onlooker: Run, few: Path, tmp_path: Path) -> None:
+    for person in (few / "images").iterdir():
+        (tmp_path / "singles" / person.name).mkdir(parents=True)
+        (tmp_path / "singles" / person.name / "1.jpg").symlink_to(sorted(person.iterdir())[0])
+    code, output, _ = onlooker("evaluate", tmp_path / "singles")
+    assert code == 0
+    assert output.count("there are no two pictures of one person") == 5
+    assert "needed" not in output
+
+
+def test_files_are_refused_before_the_work(onlooker: Run, few: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    for name, files in {
+        "name the same file": ("--json", data / "x", "--picture", data / ".." / "data" / "x"),
+        "cannot be written": ("--json", "/proc/figures.json"),
+        "is a directory": ("--picture", data),
+        "expected the name of a file, found nothing": ("--picture", ""),
+        "--json: expected the name of a file, found nothing": ("--json", ""),
+    }.items():
+        code, output, errors = onlooker("evaluate", few, *files)
+        assert (code, output, errors.count("\n")) == (2, "", 1)
+        assert name in errors.replace("'", "")
+    assert list(data.iterdir()) == []
+
+
+def test_a_file_that_is_there_is_written_anew(onlooker: Run, few: Path, tmp_path: Path) -> None:
+    (tmp_path / "figures.json").write_text("former figures, which were longer" * 1000)
+    assert onlooker("evaluate", few, "--json", tmp_path / "figures.json", "--picture", "/dev/null")[0] == 0
+    assert json.loads((tmp_path / "figures.json").read_text())["dataset"]["people"] == 14
+
+
+def test_a_full_disk_does_not_take_the_tables_away(onlooker: Run, few: Path) -> None:
+    code, output, errors = onlooker("evaluate", few, "--json", "/dev/full")
+    assert code == 2
+    assert "identification, 7 people enrolled" in output
+    assert errors.endswith("No space left on device\n")
 
 
 def test_a_single_picture_can_be_drawn(onlooker: Run, few: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import sqlite3
 import stat
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from app.evaluation.cache import Cache, Missing, open_cache
 from app.evaluation.errors import CacheError
 
 FACE = np.array([0.6, -0.8], np.float32)
+DAY = 24 * 3600
 
 
 def filled(path: Path) -> None:
@@ -60,7 +62,10 @@ def test_what_an_interrupted_run_put_is_kept(tmp_path: Path) -> None:
         assert knows(cache, "way", "picture")
 
 
-@pytest.mark.parametrize("damage", ["no database", "torn", "other version"])
+@pytest.mark.parametrize(
+    "damage",
+    ["no database", "torn", "other version", "no table", "other columns", "odd blob", "empty blob", "text"],
+)
 def test_a_damaged_cache_is_built_again(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "c"
     filled(path)
@@ -69,13 +74,77 @@ def test_a_damaged_cache_is_built_again(tmp_path: Path, damage: str) -> None:
     elif damage == "torn":
         path.write_bytes(path.read_bytes()[:4096] + b"\xff" * 4096)
     else:
-        with sqlite3.connect(path) as database:
-            database.execute("PRAGMA user_version = 99")
-        database.close()
+        change(
+            path,
+            {
+                "other version": "PRAGMA user_version = 99",
+                "no table": "ALTER TABLE faces RENAME TO something",
+                "other columns": "ALTER TABLE faces RENAME COLUMN way TO path",
+                "odd blob": "UPDATE faces SET embedding = x'010203'",
+                "empty blob": "UPDATE faces SET embedding = x''",
+                "text": "UPDATE faces SET embedding = 'face'",
+            }[damage],
+        )
     with open_cache(path) as cache:
         assert not knows(cache, "way", "picture")
         cache.put("way", "picture", FACE)
         assert knows(cache, "way", "picture")
+
+
+def test_embeddings_of_two_lengths_are_damage(tmp_path: Path) -> None:
+    with open_cache(tmp_path / "c") as cache:
+        cache.put("way", "picture", FACE)
+        cache.put("other way", "picture", np.append(FACE, FACE))
+        cache.put("way", "empty", None)
+    with open_cache(tmp_path / "c") as cache:
+        assert knows(cache, "way", "picture")
+        cache.put("way", "longer", np.append(FACE, FACE))
+    with open_cache(tmp_path / "c") as cache:
+        assert not knows(cache, "way", "picture")
+
+
+def change(path: Path, statement: str) -> None:
+    with sqlite3.connect(path) as database:
+        database.execute(statement)
+    database.close()
+
+
+def test_what_is_of_no_use_for_long_is_deleted_with_its_bytes(tmp_path: Path) -> None:
+    path, now = tmp_path / "c", time.time()
+    old = np.frombuffer(b"precious", np.float32)
+    with open_cache(path) as cache:
+        cache.put("way", "old", old)
+        cache.put("way", "new", FACE)
+    change(path, f"UPDATE faces SET used = {now - 89 * DAY} WHERE picture = 'old'")
+    with open_cache(path) as cache:
+        cache.forget(90, "way")
+        assert knows(cache, "way", "old")
+    assert b"precious" in path.read_bytes()
+    change(path, f"UPDATE faces SET used = {now - 91 * DAY} WHERE picture = 'old'")
+    with open_cache(path) as cache:
+        cache.forget(90, "way")
+        assert not knows(cache, "way", "old")
+        assert knows(cache, "way", "new")
+    assert not [file for file in tmp_path.iterdir() if b"precious" in file.read_bytes()]
+
+
+def test_what_is_of_use_stays(tmp_path: Path) -> None:
+    path = tmp_path / "c"
+    filled(path)
+    change(path, f"UPDATE faces SET used = {time.time() - 89 * DAY}")
+    with open_cache(path) as cache:
+        cache.use("way", ["picture"])
+        cache.forget(2, "way")
+        assert knows(cache, "way", "picture")
+
+
+def test_ways_of_other_code_are_deleted_and_those_of_this_code_stay_side_by_side(tmp_path: Path) -> None:
+    with open_cache(tmp_path / "c") as cache:
+        for way in ("code-one", "code-two", "former-one"):
+            cache.put(way, "picture", FACE)
+        cache.forget(90, "code")
+        known = [way for way in ("code-one", "code-two", "former-one") if knows(cache, way, "picture")]
+    assert known == ["code-one", "code-two"]
 
 
 def test_somebody_elses_database_is_left_alone(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Datasets are read in the official format; what is wrong is one line with the file and its line."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,8 @@ def test_pictures_of_any_kind_that_can_be_enrolled_count_and_nothing_else(folder
         (1, "Ada_L\t1\tx", r"pairs\.txt:2: expected the number of a picture, found 'x'"),
         (1, "Ada_L\t1\t²", r"pairs\.txt:2: expected the number of a picture, found '²'"),
         (1, "Ada_L\t1\t9", r"pairs\.txt:2: there is no picture Ada_L_0009 in the folder Ada_L"),
+        (0, "1" * 5000, r"pairs\.txt:1: expected the numbers of folds"),
+        (1, "Ada_L\t1\t" + "9" * 5000, r"pairs\.txt:2: expected the number of a picture, found '9{80}'$"),
         (3, "../Bo\t1\t2", r"pairs\.txt:4: there is no folder with pictures of '\.\./Bo'"),
         (1, "Ada_L\t1\t1", r"pairs\.txt:2: a picture is paired with itself"),
         (2, "Bo\t1\tBo\t2", r"pairs\.txt:3: expected two people, found 'Bo' twice"),
@@ -113,6 +116,42 @@ def test_a_wrong_line_is_named(folder: Path, line: int, text: str, says: str) ->
     with pytest.raises(DatasetError, match=says) as caught:
         read_dataset(folder)
     assert "\n" not in str(caught.value)
+
+
+def test_two_pictures_of_one_number_are_refused_where_a_pair_names_them(folder: Path) -> None:
+    (folder / "images" / "Cy" / "Cy_0001.png").write_bytes(b"?")
+    put(folder, TWO_FOLDS)
+    says = r"pairs\.txt:5: Cy_0001 may be one picture or the other: Cy_0001\.jpg and Cy_0001\.png$"
+    with pytest.raises(DatasetError, match=says):
+        read_dataset(folder)
+    (folder / "images" / "Cy" / "Cy_0001.png").rename(folder / "images" / "Cy" / "Cy_0002.png")
+    (folder / "images" / "Cy" / "Cy_0002.webp").write_bytes(b"?")
+    assert short(read_dataset(folder)) == READ
+
+
+def test_a_file_that_is_no_list_is_to_blame_itself(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("# Onlooker\n")
+    (tmp_path / "docs").mkdir()
+    with pytest.raises(DatasetError, match=r"README\.md:1: expected the numbers of folds and of pairs"):
+        read_dataset(tmp_path / "README.md")
+
+
+def test_names_that_are_no_text_can_be_printed(tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"Ren\xe9\n\x1b[1m")
+    (odd / "Ada").mkdir(parents=True)
+    with pytest.raises(DatasetError, match="expected pictures") as caught:
+        read_dataset(odd)
+    assert str(caught.value).isprintable()
+    (odd / "Ada" / "1.jpg").write_bytes(b"?")
+    dataset = read_dataset(odd)
+    assert dataset.name == r"Ren\udce9\n\x1b[1m"
+    assert [picture.name for picture in dataset.pictures] == ["1.jpg"]
+
+
+def test_a_name_in_another_script_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "日本語 ü" / "Ada").mkdir(parents=True)
+    (tmp_path / "日本語 ü" / "Ada" / "1.jpg").write_bytes(b"?")
+    assert read_dataset(tmp_path / "日本語 ü").name == "日本語 ü"
 
 
 def test_an_empty_list_and_one_that_is_no_text_are_refused(folder: Path) -> None:

@@ -1,7 +1,10 @@
 """A picture goes through the nets once, and again when it, the nets or the settings are others."""
 
+import inspect
+import time
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +14,14 @@ import numpy as np
 import pytest
 
 from app.evaluation.cache import Cache, open_cache
-from app.evaluation.embeddings import Embeddings, way_of
+from app.evaluation.embeddings import _CODE, Embeddings, code_digest, way_of
 from app.evaluation.errors import DatasetError
+from app.evaluation.progress import Silence
+from app.evaluation.versions import LIBRARIES
 from app.models.arrays import Image
 from app.models.catalogue import load_catalogue
 from app.models.chosen import Chosen
+from app.models.device import Choice, Device
 from app.models.pipeline import Analysis, Recogniser
 from app.settings import Settings
 
@@ -168,6 +174,75 @@ def test_all_that_changes_the_result_changes_the_way(tmp_path: Path) -> None:
         ),
     ]
     assert len(set(ways)) == len(ways)
+
+
+def default_way(folder: Path) -> str:
+    catalogue = load_catalogue(folder)
+    nets = Chosen(catalogue.detector("centerface"), None, catalogue.embedder("faceplugin-512"))
+    return way_of(Settings(), nets)
+
+
+def test_another_device_is_another_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ways = set()
+    for device in Device:
+        choice = Choice(device, "a test")
+        monkeypatch.setattr("app.evaluation.embeddings.choose_device", {"auto": choice}.__getitem__)
+        ways.add(default_way(tmp_path))
+    assert len(ways) == 3
+
+
+@pytest.mark.parametrize("name", LIBRARIES)
+def test_another_version_of_a_library_is_another_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    before = default_way(tmp_path)
+    monkeypatch.setattr(
+        "app.evaluation.versions.version", lambda asked: "0.0" if asked == name else version(asked)
+    )
+    assert default_way(tmp_path) != before
+
+
+@pytest.mark.parametrize("module", ["alignment", "detection", "embedding", "gate", "pipeline", "central"])
+def test_changed_code_is_another_way_and_is_known_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    way, code = default_way(tmp_path), code_digest()
+    assert way.startswith(code)
+    (inside,) = [one for one in _CODE if one.__name__.endswith(f".{module}")]
+    source, read = Path(inspect.getfile(inside)), Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read(path) + b"#" * (path == source))
+    assert code_digest() != code
+    assert default_way(tmp_path).split("-")[1:] == way.split("-")[1:]
+
+
+def test_what_another_run_deletes_meanwhile_is_not_missed(
+    cache: Cache, counted: Counted, portraits: list[Path]
+) -> None:
+    class Deleting(Silence):
+        def tell(self, done: int, total: int) -> None:
+            cache.forget(90, "code of another version")
+
+    first = embeddings(cache, counted).of(portraits[:1], threads=1)
+    again = embeddings(cache, counted).of(portraits, threads=1, teller=Deleting())
+    assert list(again) == portraits
+    one, two = first[portraits[0]], again[portraits[0]]
+    assert one is not None
+    assert two is not None
+    assert (one == two).all()
+
+
+def test_what_is_taken_from_the_cache_is_of_use(
+    cache: Cache, counted: Counted, portraits: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = time.time() + 60 * 24 * 3600
+    embeddings(cache, counted).of(portraits, threads=1)
+    monkeypatch.setattr("app.evaluation.cache.time.time", lambda: later)
+    embeddings(cache, counted).of(portraits[:1], threads=1)
+    cache.forget(30, "way")
+    embeddings(cache, counted).of(portraits[:1], threads=1)
+    assert counted.analysed == 3
+    embeddings(cache, counted).of(portraits, threads=1)
+    assert counted.analysed == 5
 
 
 def test_what_does_not_change_the_result_does_not_change_the_way(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Open-set identification, by hand and against a search written out."""
 
+import os
 from collections.abc import Mapping
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.evaluation.comparisons import compare_all
+from app.evaluation.comparisons import compare_all, count_matching_pairs
 from app.evaluation.identification import assign_roles, identify, search
 from app.evaluation.sample import Faces
 from app.models.arrays import Floats
@@ -38,6 +39,12 @@ def test_where_there_are_too_few_strangers_a_quarter_of_the_people_become_some()
     assert (len(roles.strangers), roles.made, len(roles.known)) == (11, 10, 30)
     assert set(roles.known) | set(roles.strangers) == set(people)
     assert roles == assign_roles(dict(reversed(people.items())))
+
+
+def test_a_folder_need_not_be_called_by_text() -> None:
+    roles = assign_roles({os.fsdecode(b"Ren\xe9"): [0, 0], "bo": [0, 0], "Zoë": [0, 0]})
+    assert roles is not None
+    assert len(roles.known) == 2
 
 
 @pytest.mark.parametrize(("people", "known"), [(counts(ada=2), 1), (counts(ada=2, bo=2), 1)])
@@ -128,6 +135,37 @@ def test_every_pair_of_pictures_is_compared_once(shape: list[list[bool]], seed: 
             near = sum(abs(score - threshold) < 1e-6 for score in scores)
             assert abs(tally.at_least(threshold) - sum(score >= threshold for score in scores)) <= near
     assert found.attempts == sum(len(theirs) * (len(theirs) - 1) // 2 for theirs in shape)
+
+
+@given(SHAPES, st.integers(0, 1000), st.sampled_from([-0.5, 0.0, 0.5]))
+def test_pairs_of_people_are_counted_once(shape: list[list[bool]], seed: int, threshold: float) -> None:
+    people = drawn_people(shape, seed)
+    faces = [(name, face) for name, theirs in people.items() for face in theirs if face is not None]
+    scores = [
+        (frozenset((one[0], two[0])), float(one[1] @ two[1]))
+        for place, one in enumerate(faces)
+        for two in faces[place + 1 :]
+        if one[0] != two[0]
+    ]
+    least = {pair for pair, score in scores if score >= threshold + 1e-6}
+    most = {pair for pair, score in scores if score >= threshold - 1e-6}
+    assert len(least) <= count_matching_pairs(people, threshold, 99) <= len(most)
+    assert count_matching_pairs(people, threshold, 2) <= 2
+
+
+def test_pairs_of_people_are_counted_over_all_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    people = drawn_people([[True] * 3] * 20, 5)
+    whole = count_matching_pairs(people, 0.8, 1000)
+    monkeypatch.setattr("app.evaluation.comparisons._BLOCK", 60 * 7)
+    assert 30 < whole == count_matching_pairs(people, 0.8, 1000)
+    assert count_matching_pairs(people, 0.8, 30) == 30
+
+
+def test_a_search_and_the_tally_agree_on_copies() -> None:
+    vector = np.random.default_rng(3).normal(size=512).astype(np.float32)
+    vector /= np.linalg.norm(vector)
+    _, strangers = search({"ada": [vector], "copy": [vector]}, ["ada"], ["copy"])
+    assert strangers.best[0] == 1.0
 
 
 def test_blocks_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch) -> None:

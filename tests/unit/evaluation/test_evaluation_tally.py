@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.evaluation.points import allowed_errors, operate
-from app.evaluation.tally import STEPS, Tally
+from app.evaluation.tally import STEPS, Tally, settled
 
 SIMILARITIES = st.lists(
     st.one_of(
@@ -21,13 +21,13 @@ SIMILARITIES = st.lists(
 @given(SIMILARITIES, st.integers(0, 20_000))
 def test_it_counts_what_reaches_a_threshold_as_the_gallery_compares(values: list[float], row: int) -> None:
     threshold = float(STEPS[row])
-    assert Tally(values).at_least(threshold) == sum(value >= threshold for value in values)
+    assert Tally(values).at_least(threshold) == sum(value >= threshold for value in settled(np.array(values)))
 
 
 @given(SIMILARITIES, st.integers(0, 40))
 @example([1.0, 1.0], 1)
 def test_the_threshold_is_the_least_that_few_enough_reach(values: list[float], allowed: int) -> None:
-    reaching = (np.array(values)[:, None] >= STEPS[None, :]).sum(axis=0)
+    reaching = (settled(np.array(values))[:, None] >= STEPS[None, :]).sum(axis=0)
     fitting = STEPS[reaching <= allowed]
     assert Tally(values).threshold(allowed) == (fitting[0] if fitting.size else None)
 
@@ -50,6 +50,18 @@ def test_parts_add_up_to_the_whole() -> None:
 
 def test_what_rounding_puts_beyond_one_still_counts() -> None:
     assert Tally([1.0000001, -1.0000001]).at_least(1.0) == 1
+
+
+@given(st.integers(0, 10_000))
+def test_a_vector_times_itself_is_one(seed: int) -> None:
+    vector = np.random.default_rng(seed).normal(size=512).astype(np.float32)
+    vector /= np.linalg.norm(vector)
+    assert Tally([float(vector @ vector)]).at_least(1.0) == 1
+
+
+def test_what_is_told_apart_is_not_settled() -> None:
+    values = np.array([0.9999, 0.99998, 0.5, -1.0])
+    assert (settled(values) == values).all()
 
 
 def test_every_step_is_the_number_its_decimals_are_read_as() -> None:
@@ -76,6 +88,17 @@ def test_a_rate_below_one_false_accept_is_not_supported() -> None:
     point = operate(0.001, Tally([0.1] * 999), Tally([0.9]), attempts=1)
     assert (point.threshold, point.hits, point.needed) == (None, None, 1000)
     assert operate(0.001, Tally([0.1] * 1000), Tally([0.9]), attempts=1).threshold is not None
+
+
+def test_the_reason_for_no_figure_is_the_true_one() -> None:
+    """Attempts that are too few, nobody to be recognised, and ties are not mixed up."""
+    many = Tally([0.1] * 1000)
+    assert operate(0.001, Tally([0.1] * 999), Tally([0.9]), 1).why_not == "999 attempts, 1,000 needed"
+    assert operate(0.001, many, Tally(), 0).why_not == "there are no two pictures of one person"
+    assert operate(0.001, Tally([1.0] * 1000), Tally([0.9]), 1).why_not == (
+        "more than 1 attempts have similarity 1: copies of one picture?"
+    )
+    assert operate(0.001, many, Tally([0.9]), 1).why_not is None
 
 
 def test_ties_are_not_split() -> None:

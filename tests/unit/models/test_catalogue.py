@@ -1,5 +1,6 @@
 """The catalogue is read strictly, and says what it lacks."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -115,12 +116,27 @@ def test_the_wrong_kind_is_refused(catalogue: Catalogue) -> None:
         ('name = "net.onnx"', 'name = "../net.onnx"', "name"),
         ('name = "net.onnx"', 'name = "/net.onnx"', "name"),
         ('source = "user"', 'source = "ftp://example.org"', "source"),
+        ("threshold = 0.49", "threshold = nan", "threshold"),
+        ("threshold = 0.49", "threshold = 1.01", "threshold"),
+        ("mean = 127.0", "mean = nan", "pixels"),
+        ("scale = 0.0078125", "scale = inf", "pixels"),
+        ("scale = 0.0078125", "scale = 0.0", "pixels"),
     ],
 )
 def test_what_is_misspelt_is_named(tmp_path: Path, old: str, new: str, says: str) -> None:
     with pytest.raises(CatalogueError, match=rf"'net'.*{says}") as caught:
         read(tmp_path, ENTRY.replace(old, new))
     assert "\n" not in str(caught.value)
+
+
+def test_an_identity_stands_for_the_files_and_how_the_net_is_fed(tmp_path: Path) -> None:
+    """Templates of one identity are compared with each other: they must come from the same numbers."""
+    changes = [("", ""), ("0" * 64, "1" * 64), ('"BGR"', '"RGB"'), ("mean = 127.0", "mean = 127.5")]
+    identities = {read(tmp_path, ENTRY.replace(*change)).get("net").identity for change in changes}
+    assert len(identities) == len(changes)
+    told = ENTRY.replace("threshold = 0.49", "threshold = 0.3\nnote = 'a remark'")
+    assert read(tmp_path, told).get("net").identity in identities
+    assert all(re.fullmatch("net@[0-9a-f]{12}", identity) for identity in identities)
 
 
 @pytest.mark.parametrize("text", ["[net", "net = 3"])

@@ -62,7 +62,7 @@ def test_a_provider_that_does_not_start_is_told(monkeypatch: pytest.MonkeyPatch,
     """The driver is there, as far as can be told; the session that is tried is a real one."""
     with_providers(monkeypatch)
     monkeypatch.setattr(device, "DRIVER", "libc.so.6")
-    with pytest.raises(DeviceError, match=rf"^ONLOOKER_DEVICE={wish}: (CUDA|TensorRT) fails|cannot start"):
+    with pytest.raises(DeviceError, match=rf"^ONLOOKER_DEVICE={wish}: .*(fails|cannot start)"):
         choose_device(wish)
     choice = choose_device("auto")
     assert choice.device is Device.CPU
@@ -72,7 +72,7 @@ def test_a_provider_that_does_not_start_is_told(monkeypatch: pytest.MonkeyPatch,
 @without_cuda
 @pytest.mark.filterwarnings("ignore:Specified provider:UserWarning")
 def test_a_net_is_not_loaded_onto_another_device(tiny_net: Any) -> None:
-    with pytest.raises(DeviceError, match="CUDA"):
+    with pytest.raises(DeviceError, match="cuda"):
         Runtime(Device.CUDA).session(tiny_net)
 
 

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
+from onnx import helper, numpy_helper
 from onnx_files import DIMENSION, embedder
 
 from app.models import embedding
@@ -45,6 +47,20 @@ def runs(net: Embedder, faces: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> l
     monkeypatch.setattr(embedding, "blob", counting)
     net.embed(faces)
     return sizes
+
+
+def test_a_net_that_sees_no_difference_is_refused(tmp_path: Path) -> None:
+    """So it is with a scale that makes next to nothing of every pixel: all faces would be one."""
+    model = embedder("flatten")
+    (output,) = (value.name for value in model.graph.output)
+    model.graph.node[-1].output[0] = "before"
+    model.graph.initializer.append(numpy_helper.from_array(np.ones(DIMENSION, np.float32), "bias"))
+    model.graph.node.append(helper.make_node("Add", ["before", "bias"], [output]))
+    onnx.save(model, tmp_path / "net.onnx")
+    blind = msgspec.structs.replace(entry(), input=Input("RGB", 127.5, 1e-12))
+    with pytest.raises(CatalogueError, match="net: no embedder: it puts out the same for two pictures"):
+        load_embedder(blind, tmp_path, Runtime())
+    load_embedder(entry(), tmp_path, Runtime())
 
 
 @pytest.mark.parametrize("pixels", [(1, 3, 112, 112), ("n", 3, 112, 112), ("n", 3, "h", "w")])

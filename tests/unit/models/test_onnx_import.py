@@ -32,9 +32,8 @@ def saved(model: onnx.ModelProto, folder: Path) -> Path:
 
 
 def everything(folder: Path) -> dict[str, bytes]:
-    return {
-        path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != ".lock"
-    }
+    files = [path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(".lock")]
+    return {path.name: path.read_bytes() for path in files}
 
 
 def test_an_embedder_is_taken_as_it_is_and_can_be_loaded(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 
+from app.models import device
 from app.models.device import Device, DeviceError, choose_device
 from app.models.netfile import NetError
 from app.models.runtime import Runtime, runtime_for
@@ -67,6 +68,18 @@ def test_a_net_is_read_from_a_file_and_its_axes_are_free(tiny_net: onnx.ModelPro
 def test_the_device_says_how_many_frames_go_together_unless_the_settings_do(batch: int, images: int) -> None:
     runtime = runtime_for(Settings(device="cpu", batch=batch, threads=3))
     assert (runtime.device, runtime.images, runtime.threads) == (Device.CPU, images, 3)
+
+
+@pytest.mark.skipif("AzureExecutionProvider" not in ort.get_available_providers(), reason="no such provider")
+def test_work_that_would_be_done_on_the_cpu_is_refused(
+    weights: Path, tiny_net: onnx.ModelProto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Azure's provider starts everywhere, and takes no node of a net: as a GPU without kernels for them."""
+    monkeypatch.setitem(device.PROVIDERS, Device.CUDA, ("AzureExecutionProvider", "CUDA"))
+    with pytest.raises(DeviceError, match=r"would run Conv.* on the CPU, not on cuda"):
+        Runtime(Device.CUDA).load(weights / "faceplugin-512.onnx")
+    # Sums and products may be done anywhere.
+    assert Runtime(Device.CUDA).session(tiny_net).outputs == ("shifted", "halved")
 
 
 @pytest.fixture(params=["cuda", "tensorrt"])

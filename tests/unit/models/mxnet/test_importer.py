@@ -35,9 +35,8 @@ def embedder_net(size: int = 112, dimension: int = 64) -> Net:
 
 
 def everything(folder: Path) -> dict[str, bytes]:
-    return {
-        path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != ".lock"
-    }
+    files = [path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(".lock")]
+    return {path.name: path.read_bytes() for path in files}
 
 
 def shorten(path: Path) -> None:
