@@ -10,6 +10,7 @@ from onnx import ModelProto
 from app.errors import OnlookerError, one_line
 from app.models.alignment import SIZE
 from app.models.catalogue import DetectorEntry, Entry, Input, read_entry
+from app.models.compare import check_rewritten, declared_shape
 from app.models.detection import ARCHITECTURES, load_detector
 from app.models.netfile import NetError, check_net, check_sides, read_net
 from app.models.placing import (
@@ -100,10 +101,12 @@ def _describe(path: Path, wishes: OnnxWishes) -> dict[str, Any]:
     embeds = wishes.kind == "embedding" if wishes.kind else _embeds(model, wishes)
     if embeds:
         check_sides(model)
+    shape = declared_shape(model, *((SIZE, SIZE) if embeds else TRIED))
+    published = Runtime().session(model)
     session = Runtime().load(model)
-    if embeds:
-        return _embedder(session, _fed(centred, wishes), wishes)
-    return _detector(session, wishes)
+    found = _embedder(session, _fed(centred, wishes), wishes) if embeds else _detector(session, wishes)
+    check_rewritten(published, session, shape, found["input"])
+    return found
 
 
 def _embeds(model: ModelProto, wishes: OnnxWishes) -> bool:

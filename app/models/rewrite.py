@@ -5,6 +5,9 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_h
 
 __all__ = ["free_axes", "split_prelu"]
 
+#: Operators that see more of the graph than their inputs.
+BRANCHING = ("If", "Loop", "Scan")
+
 
 def free_axes(model: ModelProto) -> None:
     """Make the batch, height and width of `model`'s only input dynamic, in place.
@@ -20,25 +23,57 @@ def free_axes(model: ModelProto) -> None:
     fixed_batch = dims[0].dim_value
     for axis, name in ((0, "batch"), (2, "height"), (3, "width")):
         dims[axis].dim_param = name
+    without = _without(graph, fixed_batch)
     del graph.value_info[:]
     for output in graph.output:
         for dim in output.type.tensor_type.shape.dim:
             dim.Clear()
-    _free_reshapes(graph, weights, fixed_batch)
+    if fixed_batch:
+        _free_reshapes(graph, weights, fixed_batch, without)
 
 
-def _free_reshapes(graph: GraphProto, weights: dict[str, TensorProto], fixed_batch: int) -> None:
-    """Let reshapes to a fixed batch copy the batch (a 0 in the target) instead."""
-    known = weights | _constants(graph)
+def _without(graph: GraphProto, fixed_batch: int) -> set[str]:
+    """Return the names of the values whose first axis is as long as no batch, as far as `graph` tells."""
+    shapes = {value.name: value.type.tensor_type.shape.dim for value in graph.value_info}
+    return {name for name, dims in shapes.items() if dims and dims[0].dim_value not in (0, fixed_batch)}
+
+
+def _free_reshapes(
+    graph: GraphProto, weights: dict[str, TensorProto], fixed_batch: int, without: set[str]
+) -> None:
+    """Let reshapes to a fixed batch copy the batch (a 0 in the target) instead.
+
+    Left alone are reshapes of weights, of what is computed from them alone, and of values `without` a batch.
+    Others that begin with the same number by chance cannot be told from those of the batch by the graph.
+    """
+    targets = weights | _constants(graph)
+    fixed = {"", *targets}
+    taken = {name for node in graph.node for name in (*node.input, *node.output)} | targets.keys()
     for node in graph.node:
-        # Weights are reshaped too; they have no batch.
-        if node.op_type != "Reshape" or node.input[1] not in known or node.input[0] in known:
-            continue
-        tensor = known[node.input[1]]
-        target = numpy_helper.to_array(tensor).copy()
-        if fixed_batch and target.size and target[0] == fixed_batch:
-            target[0] = 0
-            tensor.CopyFrom(numpy_helper.from_array(target, tensor.name))
+        if node.op_type not in BRANCHING and fixed.issuperset(node.input):
+            fixed.update(node.output)
+        elif _is_plain_reshape(node) and node.input[0] not in without and node.input[1] in targets:
+            target = numpy_helper.to_array(targets[node.input[1]]).copy()
+            if target.size and target[0] == fixed_batch:
+                target[0] = 0
+                # Of its own: what it is reshaped to may be of use elsewhere, too.
+                node.input[1] = _new_name(f"{node.output[0]}_target", taken)
+                graph.initializer.append(numpy_helper.from_array(target, node.input[1]))
+
+
+def _is_plain_reshape(node: NodeProto) -> bool:
+    """Tell whether `node` is a Reshape in whose target a 0 copies a length."""
+    return node.op_type == "Reshape" and not any(
+        attribute.name == "allowzero" and attribute.i for attribute in node.attribute
+    )
+
+
+def _new_name(name: str, taken: set[str]) -> str:
+    """Return `name`, made longer until it is not among those `taken`, and take it."""
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name
 
 
 def _constants(graph: GraphProto) -> dict[str, TensorProto]:

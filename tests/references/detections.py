@@ -1,9 +1,10 @@
-"""Makes the references that the detectors are held against: plainly, and with MXNet's own outputs.
+"""Makes the references that the detectors are held against: plainly, and with outputs from elsewhere.
 
-    python tests/references/detections.py SHARED_DATA WORK_FOLDER
+    python tests/references/detections.py SHARED_DATA WORK_FOLDER [NAME ...]
 
-writes a JSON file for each net beside this one. Nothing of `app.models.detection` is used: nets run in
-MXNet 1.9.1 (SCRFD: in numpy), and what they put out is read place by place, as the published code does.
+writes a JSON file for each net, or those named, beside this one. Nothing of `app.models.detection` and
+`app.models.rewrite` is used: nets run in MXNet 1.9.1 (SCRFD: in numpy; CenterFace: in onnxruntime), and what
+they put out is read place by place, as the published code does; YuNet is OpenCV's own `FaceDetectorYN`.
 Numbers are in pixels of a still that has been brought to the size that the file says.
 """
 
@@ -12,14 +13,19 @@ import math
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
+import onnxruntime as ort
+from onnx.tools.update_model_dims import update_inputs_outputs_dims
 from scrfd_files import BIAS, COLUMNS, EACH, STRIDES, scrfd_weights
 
 from app.models.mxnet.oracle import Oracle, cut_graph, prepare_oracle
 from app.models.report import console_report
+from app.settings import ROOT
 
 HERE = Path(__file__).parent
 STILL = "groups/t1.jpg"
@@ -213,6 +219,55 @@ def scrfd(data: Path) -> dict:
     return told(width, height, rows, inclusive=False)
 
 
+def centerface(data: Path) -> dict:
+    """Every candidate of at least 0.5, surest first, before suppression; the published net, at any size."""
+    width, height = 640, 448
+    model = onnx.load(ROOT / "weights" / "centerface.onnx")
+    shapes = {
+        value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in model.graph.input
+    }
+    (pixels,) = (name for name, shape in shapes.items() if len(shape) == 4 and shape[1:] == [3, 32, 32])
+    shapes[pixels] = ["B", 3, "H", "W"]
+    outputs = {
+        value.name: ["B", channels, "h", "w"]
+        for value, channels in zip(model.graph.output, (1, 2, 2, 10), strict=True)
+    }
+    model = update_inputs_outputs_dims(model, shapes, outputs)
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    found = session.run(None, {pixels: planes(read(data, width, height)[..., ::-1])})
+    heat, scale, offset, points = (output[0].astype(float) for output in found)
+    rows = []
+    for y in range(height // 4):
+        for x in range(width // 4):
+            if heat[0, y, x] < 0.5:
+                continue
+            high, wide = math.exp(scale[0, y, x]) * 4, math.exp(scale[1, y, x]) * 4
+            left = (x + offset[1, y, x] + 0.5) * 4 - wide / 2
+            top = (y + offset[0, y, x] + 0.5) * 4 - high / 2
+            places = [
+                place
+                for j in range(5)
+                for place in (points[2 * j + 1, y, x] * wide + left, points[2 * j, y, x] * high + top)
+            ]
+            rows.append([left, top, left + wide, top + high, heat[0, y, x], *places])
+    return told(width, height, rows, inclusive=False)
+
+
+def yunet(data: Path) -> dict:
+    """Every candidate of at least 0.5, surest first: a threshold of 1 lets OpenCV suppress none."""
+    width, height = 640, 448
+    image = read(data, width, height).round().astype(np.uint8)
+    net = cv2.FaceDetectorYN.create(
+        str(data / "models" / "yunet_s_640_640.onnx"), "", (width, height), 0.5, 1.0, 5000
+    )
+    rows = []
+    for left, top, wide, high, *points, score in net.detect(image)[1].astype(float).tolist():
+        rows.append([left, top, left + wide, top + high, score, *points])
+    return told(width, height, rows, inclusive=False)
+
+
 def told(width: int, height: int, rows: list[list[float]], *, inclusive: bool = True) -> dict:
     """Return the reference; where boxes end with a pixel, that pixel's far edge is what is told."""
     rows = sorted(rows, key=lambda row: -row[4])
@@ -229,16 +284,19 @@ def told(width: int, height: int, rows: list[list[float]], *, inclusive: bool = 
 
 
 def main() -> None:
-    data, work = Path(sys.argv[1]), Path(sys.argv[2])
+    data, work, wanted = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
     work.mkdir(exist_ok=True)
-    oracle = prepare_oracle(work, console_report())
-    made = {
-        "scrfd": scrfd(data),
-        "retinaface": retinaface(data, oracle),
-        "mtcnn": mtcnn(data, oracle),
-        "fr50": fr50(data, oracle, work),
+    oracle = cache(lambda: prepare_oracle(work, console_report()))
+    makers = {
+        "centerface": lambda: centerface(data),
+        "yunet": lambda: yunet(data),
+        "scrfd": lambda: scrfd(data),
+        "retinaface": lambda: retinaface(data, oracle()),
+        "mtcnn": lambda: mtcnn(data, oracle()),
+        "fr50": lambda: fr50(data, oracle(), work),
     }
-    for name, reference in made.items():
+    for name in wanted or makers:
+        reference = makers[name]()
         print(name, len(reference["scores"]))
         text = json.dumps(reference, indent=None, separators=(",", ":")).replace('],"', '],\n"')
         (HERE / f"{name}.json").write_text(text + "\n", encoding="utf-8")

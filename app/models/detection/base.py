@@ -9,16 +9,28 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from app.errors import one_line
 from app.models.arrays import Floats, Image
-from app.models.catalogue import Input
+from app.models.catalogue import CatalogueError, Input
 from app.models.detection.nms import shares, suppress
 from app.models.feed import blob, shrunk
 from app.models.runtime import Session
 
-__all__ = ["STRIDE", "Detections", "Detector", "SingleShot"]
+__all__ = [
+    "STRIDE",
+    "TRIED",
+    "Detections",
+    "Detector",
+    "SingleShot",
+    "in_pixels_of",
+    "one_for_each_face",
+    "whole",
+]
 
 #: Width and height of what the nets are fed are multiples of this.
 STRIDE = 32
+#: Height and width of the image on which nets are tried whose outputs bear no names that say what they are.
+TRIED = (STRIDE, 2 * STRIDE)
 #: Candidates that are looked at; bounds the work that one hostile image can cause.
 MOST = 2000
 
@@ -68,13 +80,10 @@ class Detections:
 class Detector(ABC):
     """Finds faces; may be used by several threads at once."""
 
-    #: Whether it finds landmarks; those of one that does not are NaN.
-    landmarks: bool = True
-
     @classmethod
     def finds_landmarks(cls, outputs: Sequence[str]) -> bool:
-        """Tell whether a net of this kind that has these `outputs` finds landmarks."""
-        return cls.landmarks and bool(outputs)
+        """Tell whether a net of this kind that has these `outputs` finds landmarks; if not, they are NaN."""
+        return bool(outputs)
 
     def detect(self, image: Image) -> Detections:
         """Find the faces of `image`, (H, W, 3) uint8 BGR."""
@@ -113,6 +122,21 @@ class SingleShot(Detector):
         for row in range(len(images)):
             yield self._decode([output[row] for output in outputs], fed.shape[3])
 
+    def _tried(self) -> list[Floats]:
+        """Return all outputs for a dark image of `TRIED` pixels, in the net's order.
+
+        Raises:
+            CatalogueError: the net does not run on it.
+        """
+        try:
+            return self._session.run(None, {self._session.inputs[0]: np.zeros((1, 3, *TRIED), np.float32)})
+        except Exception as error:
+            # The exceptions of onnxruntime have no base of their own.
+            raise CatalogueError(
+                f"the {type(self).__name__} does not run on an image of {TRIED[1]}x{TRIED[0]} pixels:"
+                f" expected an export for any size, found {one_line(error)}"
+            ) from None
+
     @property
     @abstractmethod
     def _outputs(self) -> list[str] | None:
@@ -143,7 +167,13 @@ def in_pixels_of(image: Image, scaled: Image, found: Detections) -> Detections:
     height, width = image.shape[:2]
     factors = np.array([width / scaled.shape[1], height / scaled.shape[0]], dtype=np.float32)
     boxes = (found.boxes.reshape(-1, 2, 2) * factors).clip(0, [width, height]).reshape(-1, 4)
-    return Detections(boxes.astype(np.float32), found.landmarks * factors, found.scores)
+    return Detections(boxes.astype(np.float32), whole(found.landmarks * factors), found.scores)
+
+
+def whole(landmarks: Floats) -> Floats:
+    """Return `landmarks`, (N, 5, 2), with NaN throughout for each face of which any number is not finite."""
+    known = np.isfinite(landmarks).all(axis=(1, 2), keepdims=True)
+    return np.where(known, landmarks, np.float32(np.nan)).astype(np.float32)
 
 
 def _pad(image: Image) -> Image:
@@ -155,9 +185,21 @@ def _pad(image: Image) -> Image:
 
 
 def one_for_each_face(candidates: Detections) -> Detections:
-    """Suppress what overlaps; the faces that stay are means of what they stand for."""
+    """Suppress what overlaps; the faces that stay are means of what they stand for.
+
+    Landmarks are means over those candidates that have any, NaN where none has.
+    """
     surest = candidates.surest()
     kept = suppress(surest.boxes, surest.scores)
     weights = shares(surest.boxes, surest.scores, kept)
-    landmarks = np.tensordot(weights, surest.landmarks, axes=1)
-    return Detections(weights @ surest.boxes, landmarks.astype(np.float32), surest.scores[kept])
+    return Detections(weights @ surest.boxes, _means(weights, surest.landmarks), surest.scores[kept])
+
+
+def _means(weights: Floats, landmarks: Floats) -> Floats:
+    """Return the means of `landmarks`, (N, 5, 2), by `weights`, (K, N): (K, 5, 2) float32."""
+    known = np.isfinite(landmarks).all(axis=(1, 2))
+    weights = weights[:, known]
+    sums = weights.sum(axis=1, keepdims=True)
+    means = np.tensordot(weights / np.maximum(sums, np.finfo(np.float32).tiny), landmarks[known], axes=1)
+    means[sums[:, 0] == 0] = np.nan
+    return means.astype(np.float32)

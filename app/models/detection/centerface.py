@@ -3,15 +3,31 @@
 import numpy as np
 
 from app.models.arrays import Floats
-from app.models.detection.base import Detections, SingleShot
+from app.models.catalogue import CatalogueError, Input
+from app.models.detection.base import TRIED, Detections, SingleShot
+from app.models.runtime import Session
 
 __all__ = ["CenterFace"]
 
 STRIDE = 4
+#: Of the heat map, sizes, offsets and landmarks.
+CHANNELS = (1, 2, 2, 10)
 
 
 class CenterFace(SingleShot):
-    """Read the heat map, sizes, offsets and landmarks that CenterFace puts out."""
+    """Read the heat map, sizes, offsets and landmarks that CenterFace puts out, told by their order."""
+
+    def __init__(self, session: Session, feed: Input, *, side: int, score: float, batch: int) -> None:
+        """Set up as any `SingleShot`.
+
+        Raises:
+            CatalogueError: the net puts out other maps, or does so only for images of one size.
+        """
+        super().__init__(session, feed, side=side, score=score, batch=batch)
+        found = [output.shape for output in self._tried()]
+        expected = [(1, channels, *(length // STRIDE for length in TRIED)) for channels in CHANNELS]
+        if found != expected:
+            raise CatalogueError(f"no CenterFace: expected outputs of {expected}, found {found}")
 
     @property
     def _outputs(self) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 
 from app.models.arrays import Floats, Image
@@ -11,7 +10,7 @@ from app.models.detection.anchors import moved, up_to_the_edge
 from app.models.detection.base import Detections, Detector, in_pixels_of
 from app.models.detection.nms import suppress
 from app.models.detection.proposals import proposals_of
-from app.models.feed import blob
+from app.models.feed import blob, resized
 from app.models.runtime import Session
 
 __all__ = ["FR50"]
@@ -27,8 +26,6 @@ SCORES, DELTAS = "cls_prob_reshape_output", "bbox_pred_reshape_output"
 
 class FR50(Detector):
     """Propose regions, and read the scores and deltas that the head has for each."""
-
-    landmarks = False
 
     def __init__(self, nets: Sequence[Session], feed: Input, *, score: float) -> None:
         """Join the two nets, proposer and head; faces have at least `score`, and never less than 0.6.
@@ -49,6 +46,11 @@ class FR50(Detector):
             raise CatalogueError(
                 f"no FR50: its nets put out {', '.join(proposer.outputs)}; {', '.join(head.outputs)}"
             )
+
+    @classmethod
+    def finds_landmarks(cls, _: Sequence[str]) -> bool:
+        """Tell that it does not: boxes are all that the head moves."""
+        return False
 
     def detect_all(self, images: Sequence[Image]) -> list[Detections]:
         """Find the faces of each of `images`, one after the other: each fills the nets alone."""
@@ -80,5 +82,4 @@ def _scale(image: Image) -> Image:
     """Return `image` in the size that the net was trained with."""
     height, width = image.shape[:2]
     factor = min(SHORT / min(height, width), LONG / max(height, width))
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+    return resized(image, max(1, round(width * factor)), max(1, round(height * factor)))

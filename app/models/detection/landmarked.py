@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from app.models.arrays import Floats, Image
-from app.models.detection.base import Detections, Detector
+from app.models.detection.base import Detections, Detector, whole
 from app.models.detection.nms import overlaps
 from app.models.feed import cut, squares_around
 
@@ -51,4 +51,4 @@ def _landmarks(faces: Detections, squares: Floats, seen: Iterator[Detections]) -
         shared = overlaps(faces.boxes[row : row + 1], boxes)[0]
         if len(shared) and shared.max() >= SAME:
             landmarks[row] = inside.landmarks[shared.argmax()] * factor + square[:2]
-    return landmarks
+    return whole(landmarks)

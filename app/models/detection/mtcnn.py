@@ -49,6 +49,12 @@ class _Candidates:
     def __getitem__(self, chosen: NDArray[np.intp] | NDArray[np.bool_]) -> "_Candidates":
         return _Candidates(self.boxes[chosen], self.scores[chosen], self.deltas[chosen])
 
+    @classmethod
+    def joined(cls, parts: Sequence["_Candidates"]) -> "_Candidates":
+        """Return those of all `parts`, of which there is at least one."""
+        columns = zip(*((part.boxes, part.scores, part.deltas) for part in parts), strict=True)
+        return cls(*map(np.concatenate, columns))
+
     def passed(self, score: float, iou: float) -> "_Candidates":
         """Return at most `MOST` that reach the score, one for each overlap."""
         sane = (self.scores >= score) & np.isfinite(self.moved()).all(axis=1)
@@ -95,12 +101,7 @@ class MTCNN(Detector):
         levels = [self._level(image, factor) for factor in _pyramid(min(image.shape[:2]))]
         if not levels:
             return np.empty((0, 4), np.float32)
-        joined = _Candidates(
-            np.concatenate([level.boxes for level in levels]),
-            np.concatenate([level.scores for level in levels]),
-            np.concatenate([level.deltas for level in levels]),
-        )
-        return _squares(joined.passed(SCORES[0], BETWEEN).moved(), image)
+        return _squares(_Candidates.joined(levels).passed(SCORES[0], BETWEEN).moved(), image)
 
     def _level(self, image: Image, factor: float) -> _Candidates:
         """Let the first net look at `image`, made smaller by `factor`."""

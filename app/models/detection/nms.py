@@ -36,7 +36,8 @@ def shares(boxes: Floats, scores: Floats, kept: NDArray[np.int64]) -> Floats:
     """
     same = overlaps(boxes[kept], boxes) >= SAME_FACE
     same[np.arange(len(kept)), kept] = True
-    weights = same * scores
+    # A net that is not trusted may be sure by nothing at all, or by more than there is.
+    weights = same * scores.clip(np.finfo(np.float32).tiny, 1)
     return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float32)
 
 

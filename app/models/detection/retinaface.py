@@ -27,8 +27,8 @@ class RetinaFace(SingleShot):
             CatalogueError: the net does not put out scores and deltas for anchors that are known.
         """
         super().__init__(session, feed, side=side, score=score, batch=batch)
-        self.landmarks = self.finds_landmarks(session.outputs)
-        kinds = (SCORES, DELTAS, POINTS) if self.landmarks else (SCORES, DELTAS)
+        self._landmarks = self.finds_landmarks(session.outputs)
+        kinds = (SCORES, DELTAS, POINTS) if self._landmarks else (SCORES, DELTAS)
         self._names = {
             stride: [name for kind in kinds for name in session.outputs if _is(name, kind, stride)]
             for stride in SCALES

@@ -1,13 +1,13 @@
 """SCRFD (Guo et al. 2021), as InsightFace exports it: distances from places of a grid to a face's sides."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from app.errors import one_line
 from app.models.arrays import Floats, Image
 from app.models.catalogue import CatalogueError, Input
-from app.models.detection.base import STRIDE, Detections, SingleShot
+from app.models.detection.base import TRIED, Detections, SingleShot
 from app.models.feed import blob
 from app.models.runtime import Session
 
@@ -34,7 +34,7 @@ class SCRFD(SingleShot):
             CatalogueError: the net does not put out what a SCRFD does, or only for images of one size.
         """
         super().__init__(session, feed, side=side, score=score, batch=batch)
-        self.landmarks = self.finds_landmarks(session.outputs)
+        self._landmarks = self.finds_landmarks(session.outputs)
         self._flat = self._has_no_batch()
         if self._flat:
             self._batch = 1
@@ -50,17 +50,10 @@ class SCRFD(SingleShot):
 
     def _has_no_batch(self) -> bool:
         """Look at what comes out for two cells of the coarsest grid, and refuse what is no SCRFD's."""
-        kinds = COLUMNS if self.landmarks else COLUMNS[:2]
-        image = np.zeros((1, 3, STRIDE, 2 * STRIDE), dtype=np.float32)
-        try:
-            found = [output.shape for output in self._session.run(None, {self._session.inputs[0]: image})]
-        except Exception as error:
-            # The exceptions of onnxruntime have no base of their own.
-            raise CatalogueError(
-                f"the SCRFD does not run on an image of {2 * STRIDE}x{STRIDE} pixels: expected an export for"
-                f" any size, found {one_line(error)}"
-            ) from None
-        flat = [(EACH * image[0, 0].size // stride**2, columns) for columns in kinds for stride in STRIDES]
+        kinds = COLUMNS if self._landmarks else COLUMNS[:2]
+        found = [output.shape for output in self._tried()]
+        pixels = math.prod(TRIED)
+        flat = [(EACH * pixels // stride**2, columns) for columns in kinds for stride in STRIDES]
         if found not in (flat, [(1, *shape) for shape in flat]):
             raise CatalogueError(f"no SCRFD: expected outputs of {flat}, maybe with a batch, found {found}")
         return found == flat
@@ -85,7 +78,7 @@ class SCRFD(SingleShot):
         places = np.stack([columns, rows], axis=1).astype(np.float32) * stride
         sides = kinds[1][kept] * stride
         boxes = np.concatenate([places - sides[:, :2], places + sides[:, 2:]], axis=1)
-        if not self.landmarks:
+        if not self._landmarks:
             return Detections.of_boxes(boxes, scores[kept])
         landmarks = places[:, None] + kinds[2][kept].reshape(-1, 5, 2) * stride
         return Detections(boxes, landmarks, scores[kept])

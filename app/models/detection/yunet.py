@@ -3,7 +3,9 @@
 import numpy as np
 
 from app.models.arrays import Floats
+from app.models.catalogue import CatalogueError, Input
 from app.models.detection.base import Detections, SingleShot
+from app.models.runtime import Session
 
 __all__ = ["YuNet"]
 
@@ -13,6 +15,16 @@ HEADS = ("cls", "obj", "bbox", "kps")
 
 class YuNet(SingleShot):
     """Read the four heads that YuNet has at each stride."""
+
+    def __init__(self, session: Session, feed: Input, *, side: int, score: float, batch: int) -> None:
+        """Set up as any `SingleShot`.
+
+        Raises:
+            CatalogueError: the net has other heads.
+        """
+        super().__init__(session, feed, side=side, score=score, batch=batch)
+        if not set(self._outputs) <= set(session.outputs):
+            raise CatalogueError(f"no YuNet: it puts out {', '.join(session.outputs)}")
 
     @property
     def _outputs(self) -> list[str]:

@@ -5,6 +5,7 @@ Those of MXNet checkpoints are imported once into a folder of their own.
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from app.models.catalogue import Catalogue, Input, load_catalogue
+from app.models.catalogue import Catalogue, Entry, Input, load_catalogue
 from app.models.detection import FR50
+from app.models.fetch import State, state_of
 from app.models.mxnet import Wishes, convert, import_checkpoint, read_params, read_symbol
 from app.models.pipeline import Recogniser, load_recogniser
 from app.models.runtime import Runtime
@@ -23,6 +25,20 @@ from app.settings import ROOT, Settings
 @pytest.fixture(scope="session")
 def catalogue() -> Catalogue:
     return load_catalogue(ROOT / "weights")
+
+
+@pytest.fixture(scope="session")
+def published(catalogue: Catalogue) -> Callable[[str], Entry]:
+    """Return what returns an entry of the catalogue whose files lie in the checkout's `weights`, or skips."""
+
+    def find(name: str) -> Entry:
+        entry = catalogue.get(name)
+        if any(state_of(file, ROOT / "weights") is not State.PRESENT for file in entry.files):
+            agreed = " --accept-licence" if entry.restricted else ""
+            pytest.skip(f"weights/{entry.files[0].name} is not here; `onlooker models pull {name}{agreed}`")
+        return entry
+
+    return find
 
 
 @pytest.fixture(scope="session")

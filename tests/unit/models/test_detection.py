@@ -9,9 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.models.arrays import Image
-from app.models.detection import CenterFace, Detections, YuNet
+from app.models.catalogue import DetectorEntry, Entry
+from app.models.detection import CenterFace, Detections, YuNet, load_detector
 from app.models.detection.nms import overlaps, shares, suppress
 from app.models.pipeline import Recogniser
+from app.models.runtime import Runtime
+from app.settings import ROOT
 
 PORTRAIT = "face_recognition/tests/test_images/obama.jpg"
 GROUP = "groups/t1.jpg"
@@ -31,6 +34,26 @@ def test_each_face_of_a_group_is_found_once(
     distances = np.linalg.norm(centres(found)[:, None] - np.array(GROUP_FACES), axis=2)
     assert sorted(distances.argmin(axis=1)) == list(range(len(GROUP_FACES)))
     assert distances.min(axis=1).max() < 40
+
+
+@pytest.mark.parametrize("name", ["centerface", "yunet", "scrfd-10g", "scrfd-2.5g", "scrfd-500m"])
+def test_a_net_as_it_is_published_finds_the_group(
+    published: Callable[[str], Entry], still: Callable[[str], Image], name: str
+) -> None:
+    """Where the files of those that are restricted are: no other test runs these."""
+    entry = published(name)
+    assert isinstance(entry, DetectorEntry)
+    detector = load_detector(entry, ROOT / "weights", Runtime(), side=640, score=0.5)
+    found = detector.detect(still(GROUP))
+    assert len(found) == len(GROUP_FACES)
+    distances = np.linalg.norm(centres(found)[:, None] - np.array(GROUP_FACES), axis=2)
+    assert sorted(distances.argmin(axis=1)) == list(range(len(GROUP_FACES)))
+    assert distances.min(axis=1).max() < 40
+    left_eye, right_eye, nose, left_mouth, right_mouth = found.landmarks.transpose(1, 2, 0)
+    assert (left_eye[0] < right_eye[0]).all()
+    assert (left_mouth[0] < right_mouth[0]).all()
+    assert (np.maximum(left_eye[1], right_eye[1]) < nose[1]).all()
+    assert (nose[1] < np.minimum(left_mouth[1], right_mouth[1])).all()
 
 
 def test_the_columns_have_their_types_and_order(
@@ -126,6 +149,13 @@ def test_a_face_is_the_mean_of_what_it_stands_for() -> None:
     scores = np.array([0.9, 0.6, 0.7], np.float32)
     weights = shares(boxes, scores, suppress(boxes, scores))
     np.testing.assert_allclose(weights, [[0.6, 0.4, 0], [0, 0, 1]], atol=1e-6)
+
+
+@pytest.mark.parametrize("scores", [[0, 0, 0], [3e38, 3e38, 3e38]])
+def test_scores_that_weigh_nothing_or_all_still_give_a_mean(scores: list[float]) -> None:
+    boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [30, 0, 40, 10]], np.float32)
+    weights = shares(boxes, np.array(scores, np.float32), np.array([0, 2]))
+    np.testing.assert_allclose(weights, [[0.5, 0.5, 0], [0, 0, 1]], atol=1e-6)
 
 
 def test_boxes_without_an_area_are_no_error() -> None:

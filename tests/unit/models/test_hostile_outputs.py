@@ -1,4 +1,4 @@
-"""Whatever a net puts out, what is read of it is bounded, and each row is a box with numbers or none."""
+"""Whatever a net puts out, what is read of it is bounded and can be published: no output loses a frame."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,14 +6,27 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from makers import DIMENSION, make_faces
 
+from app.messages import Faces, decode, encode
 from app.models.arrays import Floats
 from app.models.catalogue import CatalogueError, Input
-from app.models.detection import FR50, MTCNN, SCRFD, Detections, Detector, RetinaFace
-from app.models.detection.base import MOST
+from app.models.detection import (
+    FR50,
+    MTCNN,
+    SCRFD,
+    CenterFace,
+    Detections,
+    Detector,
+    Landmarked,
+    RetinaFace,
+    YuNet,
+)
+from app.models.detection.base import MOST, in_pixels_of, one_for_each_face
+from app.models.gate import Gate, gate
 
 FEED = Input("RGB", 0.0, 1.0)
-WILD = (0.0, 1.0, -1.0, 0.7, 1e-30, 1e30, -1e30, np.inf, -np.inf, np.nan)
+WILD = (0.0, 1.0, -1.0, 0.7, 1e-30, 1e30, -1e30, 3e38, -3e38, np.inf, -np.inf, np.nan)
 ANCHORS = {"proposal.stride": "16", "proposal.scales": "4,8,16,32", "proposal.ratios": "0.5,1,2"}
 
 
@@ -58,15 +71,22 @@ class Regions(Wild):
 
 
 class Grid(Wild):
-    """A SCRFD: as many candidates as the image has places."""
+    """As many candidates as the image has places: so many at a place, at this stride, with these columns."""
 
     def run(self, names: Sequence[str] | None, feeds: Mapping[str, Floats]) -> list[Floats]:
         count, _, height, width = feeds["data"].shape
         return [
-            self._draw((count, 2 * height * width // stride**2, columns))
-            for columns in (1, 4, 10)
-            for stride in (8, 16, 32)
+            self._draw((count, each * height * width // stride**2, columns))
+            for each, stride, columns in (self._shapes[name] for name in names or self.outputs)
         ]
+
+
+class Maps(Wild):
+    """Maps of so many channels, at a quarter of the image's size."""
+
+    def run(self, names: Sequence[str] | None, feeds: Mapping[str, Floats]) -> list[Floats]:
+        count, _, height, width = feeds["data"].shape
+        return [self._draw((count, *self._shapes[name], height // 4, width // 4)) for name in self.outputs]
 
 
 def retinaface(seed: int, share: float) -> Detector:
@@ -94,12 +114,41 @@ def fr50(seed: int, share: float) -> Detector:
 
 
 def scrfd(seed: int, share: float) -> Detector:
-    shapes = {str(number): () for number in range(9)}
+    shapes = {f"{kind}{stride}": (2, stride, kind) for kind in (1, 4, 10) for stride in (8, 16, 32)}
     return SCRFD(Grid(seed, share, shapes), FEED, side=640, score=0.5, batch=1)
 
 
-@pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning")
-@pytest.mark.parametrize("make", [retinaface, scrfd, mtcnn, fr50])
+def yunet(seed: int, share: float) -> Detector:
+    heads = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
+    shapes = {f"{head}_{stride}": (1, stride, kind) for head, kind in heads.items() for stride in (8, 16, 32)}
+    return YuNet(Grid(seed, share, shapes), FEED, side=640, score=0.5, batch=1)
+
+
+def centerface(seed: int, share: float) -> Detector:
+    shapes = {"heat": (1,), "sizes": (2,), "offsets": (2,), "points": (10,)}
+    return CenterFace(Maps(seed, share, shapes), FEED, side=640, score=0.5, batch=1)
+
+
+def landmarked(seed: int, share: float) -> Detector:
+    return Landmarked(retinaface(seed, 0.0), centerface(seed, share))
+
+
+def assert_published(found: Detections) -> None:
+    """Each face can travel, and is embedded only where all of its landmarks are numbers."""
+    gates = gate(found, 1, 0.0)
+    faces = make_faces(
+        [np.zeros(DIMENSION)] * len(found),
+        boxes=found.boxes,
+        landmarks=found.landmarks,
+        scores=found.scores,
+        gates=gates,
+    )
+    assert decode(Faces, encode(faces)).landmarks.tobytes() == found.landmarks.tobytes()
+    assert np.isfinite(found.landmarks[gates == Gate.PASSED]).all()
+
+
+@pytest.mark.filterwarnings("ignore:(overflow|invalid value|divide by zero) encountered:RuntimeWarning")
+@pytest.mark.parametrize("make", [retinaface, scrfd, mtcnn, fr50, yunet, centerface, landmarked])
 @given(seed=st.integers(0, 10**6), share=st.sampled_from([0.0, 0.05, 0.5, 1.0]))
 def test_any_output_is_read(make: object, seed: int, share: float) -> None:
     image = np.zeros((64, 96, 3), np.uint8)
@@ -111,6 +160,42 @@ def test_any_output_is_read(make: object, seed: int, share: float) -> None:
     assert (found.boxes <= (96, 64, 96, 64)).all()
     assert found.landmarks.shape == (len(found), 5, 2)
     assert (np.diff(found.scores) <= 0).all()
+    assert_published(found)
+
+
+def views(*noses: float) -> Detections:
+    """Return one face, seen several times, and then another one; of all landmarks one differs."""
+    boxes = np.array([(0, 0, 50, 50)] * (len(noses) - 1) + [(200, 200, 260, 260)], np.float32)
+    landmarks = np.full((len(noses), 5, 2), 20, np.float32)
+    landmarks[:, 2, 0] = noses
+    return Detections(boxes, landmarks, np.linspace(0.8, 0.4, len(noses), dtype=np.float32))
+
+
+@pytest.mark.parametrize("broken", [np.inf, -np.inf, np.nan])
+def test_a_landmark_that_is_no_number_is_of_no_account_to_others(broken: float) -> None:
+    found = one_for_each_face(views(30, broken, 60, 40))
+    known = np.array([0.8, 0, 0.8 - 0.8 / 3, 0], np.float32)
+    expected = np.array([known @ [30, 0, 60, 0] / known.sum(), 40])
+    np.testing.assert_allclose(found.landmarks[:, 2, 0], expected, rtol=1e-6)
+    np.testing.assert_allclose(np.delete(found.landmarks.reshape(2, 10), 4, axis=1), 20, rtol=1e-6)
+    assert_published(found)
+
+
+@pytest.mark.parametrize("broken", [np.inf, np.nan])
+def test_a_face_of_which_no_view_has_all_landmarks_has_none(broken: float) -> None:
+    found = one_for_each_face(views(broken, broken, 40))
+    assert np.isnan(found.landmarks[0]).all()
+    np.testing.assert_allclose(found.landmarks[1, 2], [40, 20])
+    assert_published(found)
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
+def test_landmarks_that_end_beyond_all_numbers_are_none() -> None:
+    small, large = np.zeros((300, 300, 3), np.uint8), np.zeros((900, 900, 3), np.uint8)
+    found = in_pixels_of(large, small, one_for_each_face(views(3e38, 40)))
+    assert np.isnan(found.landmarks[0]).all()
+    np.testing.assert_allclose(found.landmarks[1, 2], [120, 60])
+    assert_published(found)
 
 
 def test_landmarks_of_a_retinaface_that_has_them() -> None:
@@ -126,7 +211,6 @@ def test_landmarks_of_a_retinaface_that_has_them() -> None:
     net = Wild(0, 0, shapes)
     net.run = lambda names, feeds: maps  # type: ignore[method-assign]
     detector = RetinaFace(net, FEED, side=640, score=0.5, batch=1)
-    assert detector.landmarks
     found = detector.detect(np.zeros((96, 128, 3), np.uint8))
     x, y = 4 * 16 + 7.5, 3 * 16 + 7.5
     np.testing.assert_allclose(found.boxes, [[max(x - 63.5, 0), 0, 128, 96]])
@@ -148,6 +232,21 @@ def test_no_region_is_no_face() -> None:
     assert (len(found), found.boxes.shape, found.landmarks.shape) == (0, (0, 4), (0, 5, 2))
 
 
+def test_what_is_made_much_smaller_does_not_flicker() -> None:
+    """Every other pixel of the photograph is white: a third of its size, it is nearly grey."""
+    seen = []
+    proposer = Wild(0, 0, {"p": (1, 24, 2, 3), "d": (1, 48, 2, 3), "f": (1, 1, 2, 3)})
+    still = proposer.run
+    proposer.run = lambda names, feeds: [seen.append(feeds["data"]), *still(names, feeds)][1:]  # type: ignore[method-assign]
+    head = Regions(0, 0, {"cls_prob_reshape_output": (), "bbox_pred_reshape_output": ()})
+    board = np.indices((1800, 2400)).sum(axis=0) % 2 * 255
+    FR50([proposer, head], Input("RGB", 0.0, 1.0), score=0.5).detect(
+        np.repeat(board[..., None], 3, axis=2).astype(np.uint8)
+    )
+    assert seen[0].shape == (1, 3, 600, 800)
+    assert np.abs(seen[0] - 127.5).max() < 20
+
+
 def test_nets_that_are_something_else_are_refused() -> None:
     net = Wild(0, 0, {"a": (0, 2), "b": (0, 4)})
     for make, said in (
@@ -156,6 +255,11 @@ def test_nets_that_are_something_else_are_refused() -> None:
         (lambda: FR50([net], FEED, score=0.5), r"^no FR50: expected 2 nets, found 1$"),
         (lambda: FR50([net, net], FEED, score=0.5), r"^no FR50: its nets put out a, b; a, b$"),
         (lambda: RetinaFace(net, FEED, side=640, score=0.5, batch=1), r"^no RetinaFace: it puts out a, b$"),
+        (lambda: YuNet(net, FEED, side=640, score=0.5, batch=1), r"^no YuNet: it puts out a, b$"),
+        (
+            lambda: CenterFace(net, FEED, side=640, score=0.5, batch=1),
+            r"^no CenterFace: expected outputs of \[\(1, 1, 8, 16\), .*\], found \[\(1, 2\), \(1, 4\)\]$",
+        ),
     ):
         with pytest.raises(CatalogueError, match=said):
             make()

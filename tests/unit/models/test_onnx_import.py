@@ -223,6 +223,66 @@ def net(*arguments: object, **more: object) -> Callable[[Path], Path]:
     return lambda folder: saved(embedder(*arguments, **more), folder)  # type: ignore[arg-type]
 
 
+def swapping(*more: onnx.NodeProto) -> list[onnx.NodeProto]:
+    """Return nodes that make colours of the batch; their reshape begins with 1, as one of a batch does."""
+    return [
+        helper.make_node("Transpose", ["maps"], ["swapped"], perm=[1, 0, 2, 3]),
+        helper.make_node(
+            "Constant", [], ["target"], value=numpy_helper.from_array(np.array([1, -1, 0, 0], np.int64))
+        ),
+        helper.make_node("Reshape", ["swapped", "target"], ["back"]),
+        *more,
+    ]
+
+
+def other_numbers(folder: Path) -> Path:
+    """Freed in its batch, this embedder runs and puts out a vector of the same length: another one."""
+    model = embedder("grid")
+    model.graph.node.pop()
+    ending = [
+        helper.make_node("ReduceMax", ["back"], ["most"], axes=[0], keepdims=1),
+        helper.make_node("ReduceMean", ["most"], ["middle"], axes=[1], keepdims=1),
+        helper.make_node("Flatten", ["middle"], ["vector"]),
+    ]
+    model.graph.node.extend(swapping(*ending))
+    return saved(model, folder)
+
+
+def other_shape(folder: Path) -> Path:
+    """A detector of one size, which freed in its batch puts out maps of other shapes."""
+    random = np.random.default_rng(6)
+    channels = {"heat": 1, "maps": 2, "offsets": 2, "points": 10}
+    kernels = [
+        numpy_helper.from_array(random.normal(0, 0.01, (count, 3, 4, 4)).astype(np.float32), f"{name}_w")
+        for name, count in channels.items()
+    ]
+    convolutions = [
+        helper.make_node("Conv", ["pixels", f"{name}_w"], [name], strides=[4, 4]) for name in channels
+    ]
+    outputs = ["heat", "back", "offsets", "points"]
+    graph = helper.make_graph(
+        [*convolutions, *swapping()],
+        "net",
+        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, [1, 3, 64, 96])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None] * 4) for name in outputs],
+        kernels,
+    )
+    return saved(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), folder)
+
+
+def huge(folder: Path) -> Path:
+    model = detector_of({str(number): (1, count, 64, 80) for number, count in enumerate((1, 2, 2, 10))})
+    for axis in (2, 3):
+        model.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = 100_000
+    return saved(model, folder)
+
+
+def yunet_by_name() -> Callable[[Path], Path]:
+    """A detector whose outputs are called as those of a YuNet are, and are something else."""
+    shapes = {f"{head}_{stride}": (1, 3) for head in ("cls", "obj", "bbox", "kps") for stride in (8, 16, 32)}
+    return lambda folder: saved(detector_of(shapes), folder)
+
+
 def other() -> Callable[[Path], Path]:
     """A detector that nothing here reads."""
     shapes = {"boxes": (100, 4), "scores": (100, 1), "classes": (100, 1)}
@@ -251,6 +311,18 @@ NOT_ONNX = r"^brought\.onnx: not an ONNX file"
         (net(pixels=(1, 1, 112, 112)), {}, "takes 1x1x112x112; expected batch x 3 x height x width"),
         (net(pixels=(1, 112, 112, 3)), {}, "takes 1x112x112x3"),
         (net(pixels=(1, 3, 128, 128)), {}, "takes 128x128 pixels; expected 112x112"),
+        (
+            other_numbers,
+            {},
+            r"^brought\.onnx: its output 'vector' becomes another one when batch, height and width are made"
+            r" free: expected the same numbers, found some \d",
+        ),
+        (
+            other_shape,
+            {"architecture": "centerface"},
+            r"^brought.*'back' becomes .*: expected \(1, 2, 16, 24\), found \(2, 1, 16, 24\)",
+        ),
+        (huge, {}, r"takes 1 x 100000x100000 pixels; expected at most 16,777,216"),
         (net("grid"), {}, r"expected one vector for each image, found \(1, 4, 14, 14\)"),
         (net("scalar"), {}, "expected one vector for each image"),
         (net("endless"), {}, "for a random image is not finite"),
@@ -264,8 +336,9 @@ NOT_ONNX = r"^brought\.onnx: not an ONNX file"
             "cannot tell from its outputs how the detector is read; say --architecture: ",
         ),
         (other(), {"architecture": "oracle"}, "unknown architecture 'oracle'; known: .*yunet"),
-        (other(), {"architecture": "yunet"}, r"^brought\.onnx: cannot be read as yunet: "),
-        (other(), {"architecture": "centerface"}, r"^brought\.onnx: cannot be read as centerface: "),
+        (other(), {"architecture": "yunet"}, r"^brought: no YuNet: it puts out boxes, scores, classes$"),
+        (yunet_by_name(), {}, r"^brought\.onnx: cannot be read as yunet: "),
+        (other(), {"architecture": "centerface"}, r"^brought: no CenterFace: expected outputs of .*, found "),
         (net(), {"kind": "embedding", "architecture": "yunet"}, "--architecture says how a detector is read"),
         (other(), {"threshold": 0.5}, "--threshold is for embedders"),
     ],

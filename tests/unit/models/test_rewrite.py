@@ -67,6 +67,78 @@ def test_height_and_width_are_free(shared_data: Path) -> None:
             np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
+def reshaped(*nodes: onnx.NodeProto, said: dict[str, list[int]] | None = None) -> onnx.ModelProto:
+    """Return a net of `nodes` from x, (1, 3, 4, 4), to y, with the `target` [1, -1] and the weights `w`."""
+    weights = {"target": np.array([1, -1], np.int64), "w": np.arange(12, dtype=np.float32).reshape(3, 4)}
+    graph = helper.make_graph(
+        nodes,
+        "reshaped",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 4, 4])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("y", "z")],
+        [numpy_helper.from_array(value, name) for name, value in weights.items()],
+        value_info=[
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+            for name, shape in (said or {}).items()
+        ],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+CONSTANT = helper.make_node(
+    "Constant", [], ["shape"], value=numpy_helper.from_array(np.array([1, -1], np.int64))
+)
+
+
+@pytest.mark.parametrize("target", ["target", "shape"], ids=["weight", "constant"])
+@pytest.mark.parametrize("way", ["weights", "computed", "said", "other use"])
+def test_only_reshapes_of_the_batch_are_freed_though_others_share_their_target(way: str, target: str) -> None:
+    other = {
+        "weights": [helper.make_node("Reshape", ["w", target], ["z"])],
+        "computed": [
+            helper.make_node("Exp", ["w"], ["e"]),
+            helper.make_node("Reshape", ["e", target], ["z"]),
+        ],
+        "said": [
+            helper.make_node("Transpose", ["x"], ["t"], perm=[1, 0, 2, 3]),
+            helper.make_node("Reshape", ["t", target], ["z"]),
+        ],
+        "other use": [helper.make_node("Cast", [target], ["z"], to=TensorProto.FLOAT)],
+    }
+    first = [CONSTANT, helper.make_node("Reshape", ["x", target], ["y"])]
+    model = reshaped(*first, *other[way], said={"t": [3, 1, 4, 4]} if way == "said" else None)
+    x = np.random.default_rng(5).normal(size=(1, 3, 4, 4)).astype(np.float32)
+    published = Runtime().session(model).run(None, {"x": x})
+    free_axes(model)
+    session = Runtime().session(model)
+    for expected, found in zip(published, session.run(None, {"x": x}), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    both = np.concatenate([x, -x])
+    np.testing.assert_array_equal(session.run(["y"], {"x": both})[0], both.reshape(2, -1))
+
+
+def test_names_of_new_targets_are_taken_by_nothing_else() -> None:
+    nodes = [
+        helper.make_node("Identity", ["w"], ["y_target"]),
+        helper.make_node("Reshape", ["x", "target"], ["y"]),
+        helper.make_node("Exp", ["y_target"], ["z"]),
+    ]
+    model = reshaped(*nodes)
+    free_axes(model)
+    both = np.ones((2, 3, 4, 4), np.float32)
+    assert [output.shape for output in Runtime().session(model).run(None, {"x": both})] == [(2, 48), (3, 4)]
+
+
+def test_a_reshape_in_which_0_is_a_length_keeps_its_target() -> None:
+    nodes = [
+        helper.make_node("Reshape", ["x", "target"], ["y"], allowzero=1),
+        helper.make_node("Exp", ["w"], ["z"]),
+    ]
+    model = reshaped(*nodes)
+    free_axes(model)
+    x = np.ones((1, 3, 4, 4), np.float32)
+    assert Runtime().session(model).run(["y"], {"x": x})[0].shape == (1, 48)
+
+
 def small_model(slope: np.ndarray, shape: list[int]) -> onnx.ModelProto:
     graph = helper.make_graph(
         [helper.make_node("PRelu", ["x", "slope"], ["y"])],
