@@ -43,6 +43,10 @@ class CatalogueError(OnlookerError):
     """The catalogue cannot be read, or has no such entry."""
 
 
+class _ValueError(CatalogueError, ValueError):
+    """A number that is no use; as ValueError, msgspec says where in the catalogue it stands."""
+
+
 class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One file: `name` below the weights folder, `member` inside what is published."""
 
@@ -82,7 +86,7 @@ class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.mean) and math.isfinite(self.scale) and self.scale):
-            raise ValueError(f"pixels cannot be fed as (x - {self.mean:g}) * {self.scale:g}")
+            raise _ValueError(f"pixels cannot be fed as (x - {self.mean:g}) * {self.scale:g}")
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
@@ -171,7 +175,7 @@ class EmbedderEntry(Entry, frozen=True, kw_only=True, tag="embedder"):
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not -1 <= self.threshold <= 1:
-            raise ValueError(f"expected a threshold from -1 to 1, found {self.threshold:g}")
+            raise _ValueError(f"expected a threshold from -1 to 1, found {self.threshold:g}")
 
     @property
     def _made_of(self) -> list[Any]:

@@ -233,3 +233,32 @@ def test_there_must_be_something_to_hold_against_mxnet(folder: Path) -> None:
     run("pull", "yunet")
     with pytest.raises(OnlookerError, match="yunet was not imported from MXNet"):
         run("verify", "yunet", "--against-mxnet")
+
+
+@pytest.fixture
+def bring(tmp_path: Path, shared_data: Path) -> dict[str, list[str]]:
+    """Return the command that imports an embedder of each kind."""
+    net = tmp_path / "net.onnx"
+    onnx.save(embedder("flatten"), net)
+    checkpoint = str(shared_data / "mxnet/mobilefacenet-y1/model")
+    return {"onnx": ["import-onnx", str(net)], "mxnet": ["import-mxnet", checkpoint, "0"]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "option", "number", "says"),
+    [
+        ("onnx", "--scale", "0", "pixels cannot be fed as"),
+        ("onnx", "--mean", "nan", "pixels cannot be fed as"),
+        ("mxnet", "--scale", "inf", "pixels cannot be fed as"),
+        ("mxnet", "--mean", "nan", "pixels cannot be fed as"),
+        ("onnx", "--threshold", "nan", "expected a threshold from -1 to 1, found nan"),
+    ],
+)
+def test_numbers_that_are_no_use_are_refused(
+    folder: Path, bring: dict[str, list[str]], kind: str, option: str, number: str, says: str
+) -> None:
+    with pytest.raises(OnlookerError, match=says) as caught:
+        run(*bring[kind], "--name", "mine", option, number)
+    assert "\n" not in str(caught.value)
+    assert "mine" not in {entry.name for entry in load_catalogue(folder)}
+    assert not (folder / "mine.onnx").exists()
