@@ -8,7 +8,7 @@ from onnx import ModelProto
 from app.models.arrays import Floats
 from app.models.catalogue import Input
 from app.models.feed import blob
-from app.models.netfile import NetError
+from app.models.netfile import NetError, input_dims
 from app.models.probe import run_net
 from app.models.runtime import Session
 
@@ -26,9 +26,7 @@ def declared_shape(model: ModelProto, height: int, width: int) -> tuple[int, int
     Raises:
         NetError: that is more than can be tried.
     """
-    weights = {tensor.name for tensor in model.graph.initializer}
-    pixels = next(value for value in model.graph.input if value.name not in weights)
-    batch, _, *sides = (dim.dim_value for dim in pixels.type.tensor_type.shape.dim)
+    batch, _, *sides = input_dims(model)
     shape = tuple(
         said if said > 0 else usual for said, usual in zip((batch, *sides), (1, height, width), strict=True)
     )

@@ -1,7 +1,5 @@
 """Embedders: the nets that turn an aligned face into numbers that can be compared."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +7,7 @@ import numpy as np
 from app.models.arrays import Floats, Image
 from app.models.catalogue import CatalogueError, EmbedderEntry
 from app.models.feed import blob
-from app.models.netfile import NetError, check_sides, read_net
+from app.models.netfile import about, check_sides, read_net
 from app.models.probe import probe
 from app.models.runtime import Runtime, Session
 
@@ -46,7 +44,7 @@ def load_embedder(entry: EmbedderEntry, folder: Path, runtime: Runtime) -> Embed
     Raises:
         CatalogueError: it is not what the entry says.
     """
-    with _about(entry):
+    with about(entry):
         model = read_net(folder / entry.files[0].name)
         check_sides(model)
         session = runtime.load(model)
@@ -55,7 +53,7 @@ def load_embedder(entry: EmbedderEntry, folder: Path, runtime: Runtime) -> Embed
 
 def _checked(session: Session, entry: EmbedderEntry, faces: int) -> int:
     """Return how many of `faces` go through `session` in one run; raise if it is not that of `entry`."""
-    with _about(entry):
+    with about(entry):
         found = probe(session, entry.input)
     if found.dimension != entry.dimension:
         raise CatalogueError(
@@ -63,12 +61,3 @@ def _checked(session: Session, entry: EmbedderEntry, faces: int) -> int:
             f" found {found.dimension}"
         )
     return faces if found.batches else 1
-
-
-@contextmanager
-def _about(entry: EmbedderEntry) -> Iterator[None]:
-    """Put the name of the entry before what is wrong with its net."""
-    try:
-        yield
-    except NetError as error:
-        raise CatalogueError(f"{entry.name}: {error}") from None

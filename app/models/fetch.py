@@ -1,6 +1,5 @@
 """Files of the catalogue on this machine: pull them, find them, verify them."""
 
-import fcntl
 import hashlib
 import shutil
 import tarfile
@@ -15,6 +14,7 @@ from typing import IO
 from app.errors import OnlookerError
 from app.models.catalogue import Entry, File, MediaEntry, load_catalogue
 from app.models.downloads import DownloadError, download
+from app.models.locks import locked
 from app.models.report import Report, SilentReport
 from app.settings import Settings, load_settings
 
@@ -149,13 +149,7 @@ def _lacking(entry: Entry, folder: Path) -> list[File]:
 @contextmanager
 def workspace(folder: Path) -> Iterator[Path]:
     """Give a folder for unfinished files, on the disk they end on, to one process at a time."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
-    except OSError as error:
-        raise DownloadError(f"cannot write to the weights folder {folder}: {error.strerror}") from None
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(folder, ".lock", DownloadError):
         for left_by_a_kill in folder.glob(".pull-*"):
             shutil.rmtree(left_by_a_kill, ignore_errors=True)
         with tempfile.TemporaryDirectory(prefix=".pull-", dir=folder) as work:

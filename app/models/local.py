@@ -1,15 +1,15 @@
 """The local catalogue: what was imported or calibrated on this machine, beside the one that is shipped."""
 
-import fcntl
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
 from app.models.catalogue import LOCAL, CatalogueError, catalogue_path, read_entry, read_tables
+from app.models.locks import locked
 
 __all__ = ["change_local", "put_local"]
 
@@ -39,17 +39,9 @@ def change_local(folder: Path, name: str, keys: Mapping[str, Any]) -> None:
         _write(folder, tables | {name: {**tables.get(name, {}), **keys}}, name)
 
 
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _alone(folder: Path) -> AbstractContextManager[None]:
     """Let one process at a time read the file and write it; other locks of the folder may be held."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".local.lock").open("w")
-    except OSError as error:
-        raise CatalogueError(f"cannot write to the weights folder {folder}: {error.strerror}") from None
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    return locked(folder, ".local.lock", CatalogueError)
 
 
 def _tables(folder: Path) -> dict[str, Any]:

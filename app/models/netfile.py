@@ -1,16 +1,27 @@
 """ONNX files that somebody brought: read without trust, and refused in one line."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import onnx
-from onnx import AttributeProto, ModelProto, NodeProto, TensorProto
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 from onnx.external_data_helper import uses_external_data
 
 from app.errors import OnlookerError, one_line
 from app.models.alignment import SIZE
+from app.models.catalogue import CatalogueError, Entry
 
-__all__ = ["NetError", "check_net", "check_sides", "parse_net", "read_net"]
+__all__ = [
+    "NetError",
+    "about",
+    "check_net",
+    "check_sides",
+    "input_dims",
+    "inputs_of",
+    "parse_net",
+    "read_net",
+]
 
 CHANNELS = 3
 
@@ -26,7 +37,7 @@ def read_net(path: Path) -> ModelProto:
         NetError: it is not ONNX, is truncated, keeps weights in other files, or takes something else.
     """
     model = parse_net(path)
-    _input_dims(model)
+    input_dims(model)
     return model
 
 
@@ -61,17 +72,35 @@ def check_net(model: ModelProto) -> None:
 
 def check_sides(model: ModelProto) -> None:
     """Check that `model` takes aligned faces, or raise NetError."""
-    height, width = _input_dims(model)[2:]
+    height, width = input_dims(model)[2:]
     if height not in (0, SIZE) or width not in (0, SIZE):
         raise NetError(
             f"the embedder takes {width or 'any'}x{height or 'any'} pixels; expected {SIZE}x{SIZE}"
         )
 
 
-def _input_dims(model: ModelProto) -> tuple[int, ...]:
-    """Return the lengths of the input's four axes, 0 for those that are free."""
-    weights = {tensor.name for tensor in model.graph.initializer}
-    inputs = [value for value in model.graph.input if value.name not in weights]
+def inputs_of(graph: GraphProto) -> list[ValueInfoProto]:
+    """Return what `graph` is fed; older exporters list the weights as inputs too."""
+    weights = {tensor.name for tensor in graph.initializer}
+    return [value for value in graph.input if value.name not in weights]
+
+
+@contextmanager
+def about(entry: Entry) -> Iterator[None]:
+    """Put the name of `entry` before what is wrong with its net.
+
+    Raises:
+        CatalogueError: something is.
+    """
+    try:
+        yield
+    except (NetError, CatalogueError) as error:
+        raise CatalogueError(f"{entry.name}: {error}") from None
+
+
+def input_dims(model: ModelProto) -> tuple[int, ...]:
+    """Return the lengths of the input's four axes, 0 for those that are free, or raise NetError."""
+    inputs = inputs_of(model.graph)
     if len(inputs) != 1:
         raise NetError(f"expected one input, found {len(inputs)}")
     tensor = inputs[0].type.tensor_type

@@ -12,7 +12,7 @@ from app.models.alignment import SIZE
 from app.models.catalogue import DetectorEntry, Entry, Input, read_entry
 from app.models.compare import check_rewritten, declared_shape
 from app.models.detection import ARCHITECTURES, load_detector
-from app.models.netfile import NetError, check_net, check_sides, read_net
+from app.models.netfile import NetError, check_net, check_sides, inputs_of, read_net
 from app.models.placing import (
     PlacementError,
     Wishes,
@@ -104,7 +104,7 @@ def _describe(path: Path, wishes: OnnxWishes) -> dict[str, Any]:
     shape = declared_shape(model, *((SIZE, SIZE) if embeds else TRIED))
     published = Runtime().session(model)
     session = Runtime().load(model)
-    found = _embedder(session, _fed(centred, wishes), wishes) if embeds else _detector(session, wishes)
+    found = _embedder(session, wishes.fed(centred), wishes) if embeds else _detector(session, wishes)
     check_rewritten(published, session, shape, found["input"])
     return found
 
@@ -131,7 +131,7 @@ def _detector(session: Session, wishes: OnnxWishes) -> dict[str, Any]:
         raise NetError(f"cannot tell from its outputs how the detector is read; say --architecture: {known}")
     if architecture not in ARCHITECTURES:
         raise NetError(f"unknown architecture {architecture!r}; known: {known}")
-    feed = _fed(DETECTORS.get(architecture, UNCHANGED), wishes)
+    feed = wishes.fed(DETECTORS.get(architecture, UNCHANGED))
     return {"kind": "detector", "architecture": architecture, "input": feed}
 
 
@@ -149,16 +149,7 @@ def _try(entry: Entry, folder: Path) -> None:
         raise NetError(f"cannot be read as {entry.architecture}: {one_line(error)}") from None
 
 
-def _fed(usual: Input, wishes: OnnxWishes) -> Input:
-    return Input(
-        wishes.colour or usual.colour,
-        usual.mean if wishes.mean is None else wishes.mean,
-        usual.scale if wishes.scale is None else wishes.scale,
-    )
-
-
 def _starts_with_arithmetic(model: ModelProto) -> bool:
     """Tell whether the net brings pixels to its range itself, as those made with MXNet do."""
-    weights = {tensor.name for tensor in model.graph.initializer}
-    pixels = next(value.name for value in model.graph.input if value.name not in weights)
+    (pixels,) = (value.name for value in inputs_of(model.graph))
     return any(node.op_type in ARITHMETIC for node in model.graph.node if pixels in node.input)

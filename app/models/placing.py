@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from app.errors import OnlookerError
-from app.models.catalogue import Entry, File, Origin, load_catalogue
+from app.models.catalogue import Entry, File, Input, Origin, load_catalogue
 from app.models.fetch import workspace
 from app.models.local import put_local
 
@@ -32,6 +32,14 @@ class Wishes:
     mean: float | None = None
     scale: float | None = None
     licence: str = "not stated"
+
+    def fed(self, usual: Input) -> Input:
+        """Return what the net is fed: what is said of it, and `usual` where nothing is."""
+        return Input(
+            self.colour or usual.colour,
+            usual.mean if self.mean is None else self.mean,
+            usual.scale if self.scale is None else self.scale,
+        )
 
 
 def choose_name(wishes: Wishes, usual: str, scheme: str, folder: Path) -> str:

@@ -3,6 +3,8 @@
 import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from app.models.netfile import inputs_of
+
 __all__ = ["free_axes", "split_prelu"]
 
 #: Operators that see more of the graph than their inputs.
@@ -16,7 +18,7 @@ def free_axes(model: ModelProto) -> None:
     """
     graph = model.graph
     weights = {tensor.name: tensor for tensor in graph.initializer}
-    inputs = [value for value in graph.input if value.name not in weights]
+    inputs = inputs_of(graph)
     del graph.input[:]
     graph.input.extend(inputs)
     dims = graph.input[0].type.tensor_type.shape.dim

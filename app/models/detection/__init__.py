@@ -12,7 +12,7 @@ from app.models.detection.mtcnn import MTCNN
 from app.models.detection.retinaface import RetinaFace
 from app.models.detection.scrfd import SCRFD
 from app.models.detection.yunet import YuNet
-from app.models.netfile import NetError, parse_net
+from app.models.netfile import about, parse_net
 from app.models.runtime import Runtime, Session
 
 __all__ = [
@@ -49,11 +49,9 @@ def load_detector(
         CatalogueError: nothing here can read its output.
     """
     _check_known(entry)
-    try:
+    with about(entry):
         nets = [runtime.load(folder / file.name) for file in entry.files]
         return _made(entry, nets, side=side, score=score, batch=runtime.images)
-    except (CatalogueError, NetError) as error:
-        raise CatalogueError(f"{entry.name}: {error}") from None
 
 
 def finds_landmarks(entry: DetectorEntry, folder: Path) -> bool:
@@ -63,10 +61,8 @@ def finds_landmarks(entry: DetectorEntry, folder: Path) -> bool:
         CatalogueError: nothing here can read its output.
     """
     _check_known(entry)
-    try:
+    with about(entry):
         graph = parse_net(folder / entry.files[0].name).graph
-    except NetError as error:
-        raise CatalogueError(f"{entry.name}: {error}") from None
     return ARCHITECTURES[entry.architecture].finds_landmarks([output.name for output in graph.output])
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.models.alignment import SIZE
+from app.models.catalogue import Input
 from app.models.mxnet.convert import Conversion
 from app.models.mxnet.errors import CheckpointError
 from app.models.mxnet.symbol import Symbol
@@ -35,13 +36,9 @@ def describe(symbols: Sequence[Symbol], conversions: Sequence[Conversion], wishe
         architecture = _architecture(conversions)
         found = {"kind": "detector", "architecture": architecture}
     mean, scale = _range(symbols[0], conversions[0], embeds, architecture)
-    fed = {
-        # MTCNN was trained on images as OpenCV reads them.
-        "colour": wishes.colour or ("BGR" if architecture == "mtcnn" else "RGB"),
-        "mean": mean if wishes.mean is None else wishes.mean,
-        "scale": scale if wishes.scale is None else wishes.scale,
-    }
-    return {**found, "input": fed}
+    # MTCNN was trained on images as OpenCV reads them.
+    usual = Input("BGR" if architecture == "mtcnn" else "RGB", mean, scale)
+    return {**found, "input": wishes.fed(usual)}
 
 
 def _embeds(conversions: Sequence[Conversion]) -> bool:

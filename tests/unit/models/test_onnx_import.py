@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from onnx_files import DIMENSION, detector_of, embedder
 from scrfd_files import write_scrfd
+from weights_folder import everything
 
 from app.errors import OnlookerError
 from app.models import placing
@@ -29,11 +30,6 @@ from app.settings import Settings
 def saved(model: onnx.ModelProto, folder: Path) -> Path:
     onnx.save(model, folder / "brought.onnx")
     return folder / "brought.onnx"
-
-
-def everything(folder: Path) -> dict[str, bytes]:
-    files = [path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(".lock")]
-    return {path.name: path.read_bytes() for path in files}
 
 
 def test_an_embedder_is_taken_as_it_is_and_can_be_loaded(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from makers import THRESHOLD
+from people_stills import FOLDER, PEOPLE
 
 from app.models.arrays import Image
 from app.models.catalogue import CatalogueError
@@ -14,13 +15,6 @@ from app.models.gate import Gate
 from app.models.pipeline import Recogniser, load_recogniser
 from app.settings import Settings
 
-FOLDER = "face_recognition/examples/knn_examples/train"
-PEOPLE = {
-    "obama": ["obama/obama.jpg", "obama/obama2.jpg"],
-    "biden": ["biden/biden.jpg", "biden/biden2.jpg"],
-    "harington": ["kit_harington/john1.jpeg", "kit_harington/john2.jpeg"],
-    "leslie": ["rose_leslie/img1.jpg", "rose_leslie/img2.jpg"],
-}
 GROUP = "groups/t1.jpg"
 
 

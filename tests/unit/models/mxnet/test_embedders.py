@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 import pytest
+from people_stills import FOLDER, PEOPLE
 
 from app.models.arrays import Image
 from app.models.embedding import Embedder, load_embedder
@@ -15,14 +16,6 @@ from app.models.mxnet import Wishes, import_checkpoint
 from app.models.pipeline import Recogniser
 from app.models.runtime import Runtime
 from app.settings import Settings
-
-FOLDER = "face_recognition/examples/knn_examples/train"
-PEOPLE = {
-    "obama": ["obama/obama.jpg", "obama/obama2.jpg"],
-    "biden": ["biden/biden.jpg", "biden/biden2.jpg"],
-    "harington": ["kit_harington/john1.jpeg", "kit_harington/john2.jpeg"],
-    "leslie": ["rose_leslie/img1.jpg", "rose_leslie/img2.jpg"],
-}
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import pytest
 from mxnet_files import Net, params_bytes
+from weights_folder import everything
 
 from app.errors import OnlookerError
 from app.models import placing
@@ -32,11 +33,6 @@ def embedder_net(size: int = 112, dimension: int = 64) -> Net:
     weight = net.variable("fc_weight", dimension, 4 * side * side)
     net.op("FullyConnected", "fc", [node, weight], num_hidden=dimension, no_bias=True)
     return net
-
-
-def everything(folder: Path) -> dict[str, bytes]:
-    files = [path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(".lock")]
-    return {path.name: path.read_bytes() for path in files}
 
 
 def shorten(path: Path) -> None:
