@@ -11,9 +11,10 @@ from onnx import ModelProto
 
 from app.errors import one_line
 from app.models.arrays import Floats
+from app.models.denormals import denormals_as_zero
 from app.models.device import Device, DeviceError, all_started, choose_device, providers_of
 from app.models.netfile import NetError, parse_net
-from app.models.rewrite import free_axes, split_prelu
+from app.models.rewrite import flush_denormals, free_axes, split_prelu
 from app.settings import Settings, private_folder
 
 __all__ = ["Runtime", "Session", "runtime_for"]
@@ -48,7 +49,8 @@ class Session:
             binding.bind_cpu_input(name, np.ascontiguousarray(values))
         for name in names or self.outputs:
             binding.bind_output(name, "cpu")
-        self._session.run_with_iobinding(binding, SILENT)
+        with denormals_as_zero():
+            self._session.run_with_iobinding(binding, SILENT)
         outputs: list[Floats] = binding.copy_outputs_to_cpu()
         return outputs
 
@@ -80,6 +82,7 @@ class Runtime:
             free_axes(model)
             if self.device is Device.CPU:
                 split_prelu(model)
+            flush_denormals(model)
         except (ValueError, TypeError, IndexError) as error:
             # What onnx says of weights that are not what they claim to be.
             raise NetError(f"not a valid net: {one_line(error)}") from None
@@ -93,14 +96,16 @@ class Runtime:
             DeviceError: the device does not take it.
         """
         try:
-            made = ort.InferenceSession(
-                model.SerializeToString(),
-                self._options(),
-                providers=providers_of(self.device),
-                provider_options=self._provider_options(),
-                # Where a device fails, that is to be said, not made up for by a slower one.
-                enable_fallback=0,
-            )
+            # The first session of a process sets the thread that makes it, and that is to be undone.
+            with denormals_as_zero():
+                made = ort.InferenceSession(
+                    model.SerializeToString(),
+                    self._options(),
+                    providers=providers_of(self.device),
+                    provider_options=self._provider_options(),
+                    # Where a device fails, that is to be said, not made up for by a slower one.
+                    enable_fallback=0,
+                )
         except Exception as error:
             # The exceptions of onnxruntime have no base of their own.
             if self.device is not Device.CPU:
@@ -130,6 +135,8 @@ class Runtime:
         options.log_severity_level = ERRORS_ONLY
         # Sessions that spin while they wait take the cores from each other: 123 CPU ms a frame instead of 56.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # For the threads of the session's own; `Session.run` sees to the one that calls it.
+        options.add_session_config_entry("session.set_denormal_as_zero", "1")
         if self.device is not Device.CPU:
             options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         return options

@@ -13,7 +13,7 @@ from app.models.arrays import Image
 from app.models.catalogue import Catalogue
 from app.models.feed import blob
 from app.models.pipeline import Recogniser
-from app.models.rewrite import free_axes, split_prelu
+from app.models.rewrite import flush_denormals, free_axes, split_prelu
 from app.models.runtime import Runtime
 
 
@@ -175,3 +175,38 @@ def test_a_slope_for_each_channel_is_split() -> None:
     assert split_prelu(model) == 1
     (found,) = Runtime().session(model).run(None, {"x": x})
     np.testing.assert_allclose(found, np.where(x > 0, x, slope * x), atol=1e-6)
+
+
+def _weighted(*weights: TensorProto) -> onnx.ModelProto:
+    graph = helper.make_graph([], "weights", [], [], list(weights))
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def test_weights_that_are_no_normal_numbers_become_zero_and_others_stay() -> None:
+    tiny = np.finfo(np.float32).tiny
+    values = np.array([1e-40, -1e-45, tiny, -tiny, 0, 1, np.nan, -np.inf], np.float32)
+    spelt_out = helper.make_tensor("listed", TensorProto.FLOAT, [2], [1e-40, 2])
+    wide = numpy_helper.from_array(np.array([1e-310, 1e-40]), "wide")
+    whole = numpy_helper.from_array(np.array([0, 7], np.int64), "whole")
+    model = _weighted(numpy_helper.from_array(values, "packed"), spelt_out, wide, whole)
+    constant = helper.make_node(
+        "Constant", [], ["c"], value=numpy_helper.from_array(np.array(3e-39, np.float32))
+    )
+    model.graph.node.append(constant)
+    assert flush_denormals(model) == 5
+    found = [numpy_helper.to_array(tensor) for tensor in model.graph.initializer]
+    expected = [np.array([0, 0, *values[2:]], np.float32), np.array([0, 2], np.float32), [0, 1e-40], [0, 7]]
+    for array, wanted in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(array, wanted)
+    assert [tensor.name for tensor in model.graph.initializer] == ["packed", "listed", "wide", "whole"]
+    assert numpy_helper.to_array(model.graph.node[0].attribute[0].t) == 0
+    assert flush_denormals(model) == 0
+
+
+def test_the_default_embedder_loses_its_denormals_and_nothing_else(weights: Path) -> None:
+    model = onnx.load(weights / "faceplugin-512.onnx")
+    before = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    assert flush_denormals(model) == 8938
+    for tensor in model.graph.initializer:
+        difference = numpy_helper.to_array(tensor) - before[tensor.name]
+        assert np.abs(difference).max(initial=0) < np.finfo(np.float32).tiny
