@@ -8,8 +8,8 @@ from typing import Any
 from aiokafka import ConsumerRecord
 from mode import Service
 
+from app.kafka.follower import Follower
 from app.parts import Parts
-from app.tables.follower import Follower
 
 __all__ = ["Background"]
 

@@ -18,6 +18,7 @@ from app.errors import OnlookerError
 
 __all__ = [
     "SCHEMA",
+    "Checkpoint",
     "DeadLetter",
     "Enrolment",
     "Faces",
@@ -147,6 +148,9 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True):
     crop_score: Measure
     #: False when they have been gone for longer than the gap.
     open: bool
+    #: The offset on `faces` that this version stands for: readers keep the version with the larger one, so
+    #: that a writer that was away does no harm. 0 in what was written before there was one.
+    revision: Count = 0
 
 
 class Template(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -228,6 +232,18 @@ class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
     skipped: dict[str, Count]
 
 
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a stream up to an offset on `faces`, for the worker that has it next."""
+
+    v: Version = SCHEMA
+    stream: StreamName
+    #: Partition of `faces`, and the first offset of it that is not yet in `state`.
+    partition: Count
+    next: Count
+    #: The state, as `app.tracking.state` writes it.
+    state: bytes
+
+
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     """A message that could not be handled, with the reason."""
 
@@ -245,7 +261,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     value: bytes | None
 
 
-Message = Faces | Sighting | Person | Enrolment | StreamStatus | DeadLetter
+Message = Faces | Sighting | Person | Enrolment | StreamStatus | Checkpoint | DeadLetter
 M = TypeVar("M", bound=Message)
 
 
@@ -257,7 +273,8 @@ def stream_name(text: str) -> str:
     """
     if not _STREAM.fullmatch(text):
         raise MessageError(
-            "bad-stream-name", f"a stream's name is 1 to 64 letters, digits, '.', '_', '-'; not {text[:80]!r}"
+            "bad-stream-name",
+            f"a stream's name is 1 to 64 letters, digits, '.', '_', '-'; not {text[:80]!r}",
         )
     return text
 

@@ -11,17 +11,18 @@ from app.agents.board import Board
 from app.agents.enrol import Enrol
 from app.agents.identify import Identify, Past
 from app.agents.nets import Nets
-from app.agents.outbox import KafkaOutbox, Letters
 from app.agents.recognise import Recognise
+from app.history.index import History
+from app.history.streams import Streams
+from app.kafka.dead_letters import DeadLetters
+from app.kafka.delivery import KafkaDelivery
 from app.messages import Enrolment, encode
 from app.metrics import Metrics
 from app.models.chosen import chosen_nets
 from app.models.pipeline import load_recogniser
 from app.settings import Settings
 from app.tables.gallery import Gallery
-from app.tables.history import History
 from app.tables.identities import Identities
-from app.tables.streams import Streams
 from app.topics import Topics, TopicSpec
 from app.web.live.hub import Hub
 from app.web.live.socket import LiveSocket
@@ -50,8 +51,8 @@ class Parts:
         self.settings = settings
         self.topics = Topics(settings)
         self.metrics = Metrics()
-        self.outbox = KafkaOutbox(app)
-        self.letters = Letters(self.outbox, self.topics, self.metrics)
+        self.delivery = KafkaDelivery(app)
+        self.dead_letters = DeadLetters(self.delivery, self.topics, self.metrics)
         self.nets = Nets(partial(load_recogniser, settings), chosen.found_by, chosen.embedded_by)
         self.gallery = Gallery(chosen.embedded_by, threshold, settings.margin)
         self.identities = Identities(app, self.gallery, self.metrics)
@@ -70,14 +71,23 @@ class Parts:
         self.identify.keep({tp.partition for tp in assigned if tp.topic == faces})
 
     def _add_agents(self, app: "faust.App") -> None:
-        settings, topics, outbox, letters = self.settings, self.topics, self.outbox, self.letters
+        settings, topics, delivery, dead_letters = (
+            self.settings,
+            self.topics,
+            self.delivery,
+            self.dead_letters,
+        )
         # Asked for later: the port may come with the command line, which has not been read yet.
         self.board = Board(
-            topics, outbox, self.metrics, lambda: f"{socket.gethostname()}:{app.conf.web_port}"
+            topics, delivery, self.metrics, lambda: f"{socket.gethostname()}:{app.conf.web_port}"
         )
-        self.recognise = Recognise(settings, topics, self.nets, outbox, letters, self.board, self.metrics)
-        self.identify = Identify(settings, topics, self.gallery, self.past, outbox, letters, self.metrics)
-        self.enrol = Enrol(self.identities, letters)
+        self.recognise = Recognise(
+            settings, topics, self.nets, delivery, dead_letters, self.board, self.metrics
+        )
+        self.identify = Identify(
+            settings, topics, self.gallery, self.past, delivery, dead_letters, self.metrics
+        )
+        self.enrol = Enrol(self.identities, dead_letters)
         app.agent(_topic(app, topics.frames), name="recognise")(self.recognise.run)
         app.agent(_topic(app, topics.faces), name="identify")(self.identify.run)
         app.agent(_topic(app, topics.enrolments), name="enrol")(self.enrol.run)
@@ -96,7 +106,7 @@ class Parts:
         mount(cast(Web, app.web).web_app, settings, [route for view in views for route in view.routes()])
 
     async def _send_enrolment(self, enrolment: Enrolment) -> None:
-        await self.outbox.put(self.topics.enrolments, enrolment.person.encode(), encode(enrolment))
+        await self.delivery.send(self.topics.enrolments, enrolment.person.encode(), encode(enrolment))
 
 
 def _topic(app: "faust.App", spec: TopicSpec) -> "faust.TopicT":

@@ -70,7 +70,7 @@ class Topics:
     """The topics under the settings' prefix, each an attribute."""
 
     def __init__(self, settings: Settings) -> None:
-        def spec(name: str, key: str, value: str, partitions: int, **config: int | str) -> TopicSpec:
+        def spec(name: str, key: str, value: str, partitions: int, **config: float | str) -> TopicSpec:
             options = {option.replace("_", "."): str(setting) for option, setting in config.items()}
             options.setdefault("max.message.bytes", str(MAX_MESSAGE_BYTES))
             return TopicSpec(settings.topic_prefix + name, key, value, partitions, options)
@@ -78,13 +78,24 @@ class Topics:
         shared = settings.partitions
         memory = {"retention_ms": int(settings.memory_days * _DAY), "retention_bytes": settings.memory_bytes}
         # Kafka deletes whole segments: small ones, or the promised hours of a quiet stream become days.
-        self.frames = spec(
-            "frames", "stream", "JPEG, with headers", shared,
-            retention_ms=int(settings.frames_hours * _HOUR), retention_bytes=settings.frames_bytes,
-            segment_bytes=64 * 2**20, segment_ms=max(_HOUR // 4, int(settings.frames_hours * _HOUR / 8)),
-        )  # fmt: skip
+        pictures = {
+            "retention_ms": int(settings.frames_hours * _HOUR),
+            "retention_bytes": settings.frames_bytes,
+            "segment_bytes": 64 * 2**20,
+            "segment_ms": max(_HOUR // 4, int(settings.frames_hours * _HOUR / 8)),
+        }
+        # Two, so that a recording never stands before a camera.
+        self.frames = spec("frames", "stream", "JPEG, with headers", shared, **pictures)
+        self.recordings = spec("recordings", "stream", "JPEG, with headers", shared, **pictures)
         self.faces = spec("faces", "stream", "Faces", shared, segment_ms=_DAY, **memory)
         self.sightings = spec("sightings", "stream", "Sighting", shared, segment_ms=_DAY, **memory)
+        # Read from its start whenever a partition changes hands, so it is kept short. A version stays for an
+        # hour beside a newer one: the last to write may have been away, and a reader takes the furthest.
+        self.checkpoints = spec(
+            "checkpoints", "stream", "Checkpoint", shared,
+            cleanup_policy="compact", segment_bytes=4 * 2**20, segment_ms=_HOUR // 4,
+            min_cleanable_dirty_ratio=0.1, min_compaction_lag_ms=_HOUR, max_compaction_lag_ms=2 * _HOUR,
+        )  # fmt: skip
         self.enrolments = spec(
             "enrolments", "person", "Enrolment", 1, retention_ms=_DAY, segment_ms=_DAY // 4
         )
@@ -106,6 +117,10 @@ class Topics:
                 "max.message.bytes": str(MAX_MESSAGE_BYTES),
             },
         )  # fmt: skip
+
+    def lane(self, live: bool) -> TopicSpec:
+        """Return the topic that carries the frames of a camera, or of a recording."""
+        return self.frames if live else self.recordings
 
     def __iter__(self) -> Iterator[TopicSpec]:
         return iter(vars(self).values())

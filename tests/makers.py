@@ -1,4 +1,4 @@
-"""Messages for tests, whole and valid, and an outbox that keeps what it is given."""
+"""Messages for tests, whole and valid, and an delivery that keeps what it is given."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.agents.outbox import Place
+from app.kafka.delivery import Position
 from app.messages import Enrolment, Faces, Frame, Person, Sighting, StreamStatus, Template
 from app.models.gate import Gate
 from app.topics import TopicSpec
@@ -97,14 +97,14 @@ def make_status(**more: Any) -> StreamStatus:
 
 
 class Delivered(NamedTuple):
-    """A message that was put into the outbox."""
+    """A message that was put into the delivery."""
 
     key: bytes | None
     value: bytes
     partition: int | None
 
 
-class KeptOutbox:
+class KeptDelivery:
     """The far end of an agent: keeps every message, in order, by topic."""
 
     def __init__(self) -> None:
@@ -114,16 +114,16 @@ class KeptOutbox:
         self.open = asyncio.Event()
         self.open.set()
 
-    async def put(
+    async def send(
         self, topic: TopicSpec, key: bytes | None, value: bytes, partition: int | None = None
-    ) -> Place:
+    ) -> Position:
         """Keep a message."""
         await self.open.wait()
         kept = self._messages.setdefault(topic.name, [])
         kept.append(Delivered(key, value, partition))
         async with self._changed:
             self._changed.notify_all()
-        return Place(partition or 0, len(kept) - 1)
+        return Position(partition or 0, len(kept) - 1)
 
     def of(self, topic: TopicSpec) -> list[Delivered]:
         """Return what a topic was given."""

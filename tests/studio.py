@@ -6,13 +6,13 @@ from typing import Any
 
 from makers import THRESHOLD, make_faces, make_frame, make_person, make_status, make_template
 
+from app.history.streams import Streams
 from app.messages import Faces, encode
 from app.metrics import Metrics
 from app.models.images import decode_jpeg
 from app.models.pipeline import Recogniser
 from app.settings import Settings
 from app.tables.gallery import Gallery
-from app.tables.streams import Streams
 from app.topics import Topics
 from app.web.live.hub import Hub
 from app.web.live.reader import Recognised

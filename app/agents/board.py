@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from app.agents.outbox import Outbox, Place
+from app.kafka.delivery import Delivery, Position
 from app.messages import Faces, Frame, StreamStatus, encode
 from app.metrics import Metrics
 from app.topics import Topics
@@ -34,7 +34,7 @@ class _Line:
     heard: float
     age: float
     #: Where the faces are on the log.
-    place: Place | None = None
+    place: Position | None = None
     frames: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     times: deque[float] = field(default_factory=deque)
@@ -51,14 +51,16 @@ class Board:
         worker: returns what this worker is called.
     """
 
-    def __init__(self, topics: Topics, outbox: Outbox, metrics: Metrics, worker: Callable[[], str]) -> None:
+    def __init__(
+        self, topics: Topics, delivery: Delivery, metrics: Metrics, worker: Callable[[], str]
+    ) -> None:
         self._topic = topics.streams
-        self._outbox = outbox
+        self._delivery = delivery
         self._metrics = metrics
         self._worker = worker
         self._lines: dict[str, _Line] = {}
 
-    def recognised(self, faces: Faces, place: Place) -> None:
+    def recognised(self, faces: Faces, place: Position) -> None:
         """Count a frame whose faces were published at `place`."""
         now, age = time.time(), _age(faces)
         line = self._line(faces, faces.partition)
@@ -94,7 +96,7 @@ class Board:
                 self._lines.pop(name, None)
             elif line.changed:
                 line.changed = False
-                await self._outbox.put(self._topic, name.encode(), encode(self._status(line)))
+                await self._delivery.send(self._topic, name.encode(), encode(self._status(line)))
 
     def _line(self, newest: Faces | Frame, partition: int) -> _Line:
         """Return the line of a stream of which something has come."""

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from app.agents.outbox import Letters, letter
+from app.kafka.dead_letters import DeadLetters, received
 from app.messages import Enrolment, decode
 from app.tables.identities import Identities
 
@@ -15,9 +15,9 @@ __all__ = ["Enrol"]
 class Enrol:
     """`enrolments` -> `identities`."""
 
-    def __init__(self, identities: Identities, letters: Letters) -> None:
+    def __init__(self, identities: Identities, dead_letters: DeadLetters) -> None:
         self._identities = identities
-        self._letters = letters
+        self._dead_letters = dead_letters
 
     async def run(self, stream: "StreamT[bytes]") -> None:
         """Carry out one enrolment after the other."""
@@ -26,4 +26,4 @@ class Enrol:
                 await self._identities.apply(decode(Enrolment, event.message.value))
             except Exception as error:
                 # Faust would restart the agent and lose the message.
-                await self._letters.bury_failed(letter(event), error)
+                await self._dead_letters.send_failed(received(event), error)

@@ -5,13 +5,14 @@ import time
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from app.agents.outbox import Letters, Outbox, letter
+from app.history.index import History
+from app.kafka.dead_letters import DeadLetters, received
+from app.kafka.delivery import Delivery
+from app.kafka.follower import Follower
 from app.messages import Faces, Sighting, decode, encode
 from app.metrics import Metrics
 from app.settings import Settings
-from app.tables.follower import Follower
 from app.tables.gallery import Gallery
-from app.tables.history import History
 from app.topics import Topics
 from app.tracking.stays import Moment, Seen, Stays
 
@@ -37,16 +38,16 @@ class Identify:
         topics: Topics,
         gallery: Gallery,
         past: "Past",
-        outbox: Outbox,
-        letters: Letters,
+        delivery: Delivery,
+        dead_letters: DeadLetters,
         metrics: Metrics,
     ) -> None:
         self._settings = settings
         self._topic = topics.sightings
         self._gallery = gallery
         self._past = past
-        self._outbox = outbox
-        self._letters = letters
+        self._delivery = delivery
+        self._dead_letters = dead_letters
         self._metrics = metrics
         self._stays: dict[str, Stays] = defaultdict(self._new_stays)
         self._heard: dict[str, float] = {}
@@ -64,7 +65,7 @@ class Identify:
                 await self._identify(decode(Faces, event.message.value), event.message.partition)
             except Exception as error:
                 # Faust would restart the agent and lose the message.
-                await self._letters.bury_failed(letter(event), error)
+                await self._dead_letters.send_failed(received(event), error)
 
     def keep(self, partitions: set[int]) -> None:
         """Let go of the sightings of partitions that another worker has now."""
@@ -125,7 +126,7 @@ class Identify:
                 self._metrics.sightings.labels(
                     sighting.stream, str(sighting.person is not None).lower()
                 ).inc()
-            await self._outbox.put(self._topic, sighting.stream.encode(), encode(sighting), partition)
+            await self._delivery.send(self._topic, sighting.stream.encode(), encode(sighting), partition)
 
     def _forget(self, name: str) -> None:
         for kept in (self._stays, self._heard, self._partitions):

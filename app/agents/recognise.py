@@ -13,7 +13,8 @@ from app.agents.analyst import Analyst, Found
 from app.agents.board import Board
 from app.agents.crops import Crops
 from app.agents.nets import Nets
-from app.agents.outbox import Letters, Outbox, letter
+from app.kafka.dead_letters import DeadLetters, received
+from app.kafka.delivery import Delivery
 from app.messages import Faces, Frame, MessageError, decode_frame, encode
 from app.metrics import Metrics
 from app.models.images import ImageError
@@ -60,16 +61,16 @@ class Recognise:
         settings: Settings,
         topics: Topics,
         nets: Nets,
-        outbox: Outbox,
-        letters: Letters,
+        delivery: Delivery,
+        dead_letters: DeadLetters,
         board: Board,
         metrics: Metrics,
     ) -> None:
         self._settings = settings
         self._topic = topics.faces
         self._nets = nets
-        self._outbox = outbox
-        self._letters = letters
+        self._delivery = delivery
+        self._dead_letters = dead_letters
         self._board = board
         self._metrics = metrics
         self._crops = Crops()
@@ -135,7 +136,7 @@ class Recognise:
                 await self._publish(work.event, await work.outcome)
             except Exception as error:
                 # Whatever it was, the next frame must not wait for it; nothing is acknowledged unwritten.
-                await self._letters.bury_failed(letter(work.event), error)
+                await self._dead_letters.send_failed(received(work.event), error)
             work.event.ack()
             queue.task_done()
 
@@ -143,16 +144,18 @@ class Recognise:
         match outcome:
             case Found():
                 faces = self._faces(event, outcome)
-                place = await self._outbox.put(self._topic, event.message.key, encode(faces), faces.partition)
+                place = await self._delivery.send(
+                    self._topic, event.message.key, encode(faces), faces.partition
+                )
                 self._board.recognised(faces, place)
                 for stage, seconds in outcome.analysis.seconds.items():
                     self._metrics.stages.labels(stage).observe(seconds)
             case _Skipped():
                 self._board.skipped(outcome.frame, event.message.partition, outcome.reason)
             case MessageError() | ImageError():
-                await self._letters.bury(letter(event), outcome.reason, str(outcome))
+                await self._dead_letters.send(received(event), outcome.reason, str(outcome))
             case _:
-                await self._letters.bury_failed(letter(event), outcome)
+                await self._dead_letters.send_failed(received(event), outcome)
 
     def _faces(self, event: "EventT[bytes]", found: Found) -> Faces:
         frame, analysis = found.frame, found.analysis

@@ -61,7 +61,7 @@ async def run_source(
 
 
 async def _write(settings: Settings, source: Source, options: JpegOptions, summary: Summary) -> None:
-    topic = Topics(settings).frames.name
+    topic = Topics(settings).lane(source.live).name
     limit = _LIVE_IN_FLIGHT if source.live else _RECORDED_IN_FLIGHT
     async with Outbox(settings.bootstrap, topic, limit, summary) as outbox:
         await create_topics(settings)

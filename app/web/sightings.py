@@ -9,8 +9,8 @@ from typing import Any
 
 from aiohttp import web
 
+from app.history.index import Entry, History, Query
 from app.messages import MessageError, Sighting, stream_name
-from app.tables.history import Entry, History, Query
 from app.web.endless import endless
 from app.web.errors import api_error
 from app.web.positions import parse_positions, write_positions

@@ -7,9 +7,9 @@ from typing import Any
 
 from aiohttp import web
 
+from app.history.streams import Streams, is_live
 from app.messages import StreamStatus
 from app.tables.gallery import Gallery
-from app.tables.streams import Streams, is_live
 from app.web.endless import endless
 from app.web.errors import api_error
 from app.web.live.hub import Hub, StreamEndedError, Viewer

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from app.agents.nets import Nets
+from app.history.index import History
 from app.models.catalogue import load_catalogue
 from app.models.pipeline import Recogniser
-from app.tables.history import History
 
 
 @pytest.fixture

@@ -260,14 +260,14 @@ async def test_a_broken_frame_is_a_dead_letter_and_the_stream_goes_on(
     wait_for("the whole frame", lambda: worker.stream("broken").get("frames"))
     assert [found.offset for found in await faces_of(cluster, "broken")] == [places[-1].offset]
     records = await read_topic(cluster.settings, topics.dead_letters)
-    letters = [decode(DeadLetter, record.value) for record in records]
-    assert [(letter.offset, letter.reason) for letter in letters if letter.key == b"broken"] == [
+    dead_letters = [decode(DeadLetter, record.value) for record in records]
+    assert [(letter.offset, letter.reason) for letter in dead_letters if letter.key == b"broken"] == [
         (place.offset, reason)
         for place, reason in zip(
             places[:-1], ("not-an-image", "not-an-image", "malformed", "unknown-schema"), strict=True
         )
     ]
-    assert {letter.topic for letter in letters} == {topics.frames.name}
+    assert {letter.topic for letter in dead_letters} == {topics.frames.name}
 
 
 def test_an_unreadable_message_of_each_agent_is_a_dead_letter(cluster: Cluster, worker: Worker) -> None:
@@ -280,8 +280,8 @@ def test_an_unreadable_message_of_each_agent_is_a_dead_letter(cluster: Cluster, 
 
     def buried() -> bool:
         records = asyncio.run(read_topic(cluster.settings, topics.dead_letters))
-        letters = [decode(DeadLetter, record.value) for record in records]
-        odd = {(letter.topic, letter.reason) for letter in letters if letter.key == b"odd"}
+        dead_letters = [decode(DeadLetter, record.value) for record in records]
+        odd = {(letter.topic, letter.reason) for letter in dead_letters if letter.key == b"odd"}
         return odd == {(topics.faces.name, "malformed"), (topics.enrolments.name, "malformed")}
 
     asyncio.run(write())

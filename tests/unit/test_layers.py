@@ -15,8 +15,9 @@ FOREIGN = {"__main__.py", "oracle_process.py"}
 #: From the bottom up; a part may import from its own layer and from those below.
 LAYERS = [
     {"errors", "logs", "settings", "messages", "topics", "metrics", "processes"},
+    {"kafka"},
     {"models", "tracking"},
-    {"tables", "sources", "broker", "evaluation"},
+    {"tables", "history", "sources", "broker", "evaluation"},
     {"agents"},
     {"web"},
     {"cli"},

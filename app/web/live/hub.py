@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
+from app.history.streams import Streams
 from app.messages import StreamStatus
 from app.metrics import Metrics
 from app.models.images import ImageError
 from app.settings import Settings
 from app.tables.gallery import Gallery, Match
-from app.tables.streams import Streams
 from app.topics import Topics
 from app.web.live.reader import Reader, Recognised
 from app.web.live.render import render

@@ -37,7 +37,9 @@ class Reader:
     def __init__(self, settings: Settings, topics: Topics, status: StreamStatus) -> None:
         self._stream = status.stream
         self._faces_place = TopicPartition(topics.faces.name, status.partition)
-        self._frames_place = TopicPartition(topics.frames.name, status.partition)
+        self._lanes = {
+            live: TopicPartition(topics.lane(live).name, status.partition) for live in (True, False)
+        }
         self._start = status.faces_offset
         self._faces = _consumer(settings, 2**20)
         self._frames = _consumer(settings, _FRAME_FETCH)
@@ -47,7 +49,6 @@ class Reader:
         await self._faces.start()
         await self._frames.start()
         self._faces.assign([self._faces_place])
-        self._frames.assign([self._frames_place])
         if self._start is not None:
             self._faces.seek(self._faces_place, self._start)
 
@@ -69,9 +70,12 @@ class Reader:
     async def _with_frame(self, record: "ConsumerRecord[bytes, bytes]") -> Recognised | None:
         try:
             faces = decode(Faces, record.value)
-            self._frames.seek(self._frames_place, faces.offset)
+            place = self._lanes[faces.live]
+            # Alone: the other lane would be fetched from its start.
+            self._frames.assign([place])
+            self._frames.seek(place, faces.offset)
             batches = await self._frames.getmany(timeout_ms=_FRAME_WAIT, max_records=1)
-            for found in batches.get(self._frames_place, []):
+            for found in batches.get(place, []):
                 if found.offset == faces.offset:
                     return Recognised(decode_frame(found.key, found.value, dict(found.headers)), faces)
         except MessageError:

@@ -7,9 +7,9 @@ from typing import Any
 import cv2
 import faust
 import pytest
-from makers import KeptOutbox
+from makers import KeptDelivery
 
-from app.agents.outbox import Letters
+from app.kafka.dead_letters import DeadLetters
 from app.metrics import Metrics
 from app.models.images import encode_jpeg
 from app.settings import Settings
@@ -17,15 +17,15 @@ from app.topics import Topics
 
 
 class Stage:
-    """What an agent stands on: a Faust application in memory, and an outbox that keeps all."""
+    """What an agent stands on: a Faust application in memory, and an delivery that keeps all."""
 
     def __init__(self, app: faust.App) -> None:
         self.app = app
         self.settings = Settings(in_flight=3)
         self.topics = Topics(self.settings)
         self.metrics = Metrics()
-        self.outbox = KeptOutbox()
-        self.letters = Letters(self.outbox, self.topics, self.metrics)
+        self.delivery = KeptDelivery()
+        self.dead_letters = DeadLetters(self.delivery, self.topics, self.metrics)
 
     def agent(self, topic: str, run: Callable[..., Any]) -> Any:
         """Return the context in which an agent is fed by hand."""

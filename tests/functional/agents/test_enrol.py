@@ -18,7 +18,7 @@ class Office:
         self.stage = stage
         self.gallery = Gallery(EMBEDDER, 0.4, 0.05)
         self.identities = Identities(stage.app, self.gallery, stage.metrics)
-        self.context = stage.agent("enrolments", Enrol(self.identities, stage.letters).run)
+        self.context = stage.agent("enrolments", Enrol(self.identities, stage.dead_letters).run)
 
     async def send(self, agent: Any, *enrolments: Any) -> None:
         for enrolment in enrolments:
@@ -84,7 +84,7 @@ async def test_an_unreadable_wish_is_a_dead_letter(office: Office) -> None:
     async with office.context as agent:
         await agent.put(b"junk", key=b"ada", wait=False)
         await office.send(agent, make_enrolment("bob", axis(1)))
-    (kept,) = office.stage.outbox.of(office.stage.topics.dead_letters)
+    (kept,) = office.stage.delivery.of(office.stage.topics.dead_letters)
     letter = decode(DeadLetter, kept.value)
     assert (letter.topic, letter.reason, letter.value) == ("enrolments", "malformed", b"junk")
 
@@ -113,7 +113,7 @@ async def test_what_nobody_foresaw_is_a_dead_letter(
     async with office.context as agent:
         await agent.put(encode(make_enrolment("ada", axis(0))), key=b"ada", wait=False)
         await office.send(agent, make_enrolment("bob", axis(1)))
-    (kept,) = office.stage.outbox.of(office.stage.topics.dead_letters)
+    (kept,) = office.stage.delivery.of(office.stage.topics.dead_letters)
     letter = decode(DeadLetter, kept.value)
     assert (letter.topic, letter.reason) == ("enrolments", "internal-error")
     assert "the gallery gave up" in caplog.text

@@ -11,7 +11,7 @@ from makers import (
     EMBEDDER,
     START,
     THRESHOLD,
-    KeptOutbox,
+    KeptDelivery,
     axis,
     make_faces,
     make_person,
@@ -22,12 +22,12 @@ from makers import (
 from app.agents import identify as module
 from app.agents.identify import Identify, Past
 from app.agents.nets import Nets
+from app.history.index import History
 from app.messages import DeadLetter, Faces, Sighting, decode, encode
 from app.models.images import decode_jpeg
 from app.models.pipeline import Recogniser
 from app.settings import Settings
 from app.tables.gallery import Gallery
-from app.tables.history import History
 from app.tracking.stays import Stays
 
 TRAIN = "face_recognition/examples/knn_examples/train"
@@ -49,8 +49,8 @@ class Desk:
         follower: Any = CaughtUp()
         past.follow(follower)
         self.identify = Identify(
-            Settings(sighting_update=0, **more), stage.topics, gallery, past, stage.outbox, stage.letters,
-            stage.metrics,
+            Settings(sighting_update=0, **more), stage.topics, gallery, past, stage.delivery,
+            stage.dead_letters, stage.metrics,
         )  # fmt: skip
         self.identify.keep({0, 1})
         self.context = stage.agent("faces", self.identify.run)
@@ -60,7 +60,7 @@ class Desk:
             await agent.put(encode(faces), key=faces.stream.encode(), partition=partition, wait=False)
 
     async def sightings(self, count: int) -> list[Sighting]:
-        kept = await self.stage.outbox.wait_for(self.stage.topics.sightings, count)
+        kept = await self.stage.delivery.wait_for(self.stage.topics.sightings, count)
         return [decode(Sighting, delivered.value) for delivered in kept]
 
 
@@ -83,11 +83,11 @@ def frames(*embeddings: Any, count: int, start: int = 0, **more: Any) -> list[Fa
     ]
 
 
-async def handled(outbox: KeptOutbox, topic: Any, count: int) -> None:
+async def handled(delivery: KeptDelivery, topic: Any, count: int) -> None:
     """Wait until a topic has been given so many messages, and see that no more come."""
-    await outbox.wait_for(topic, count)
+    await delivery.wait_for(topic, count)
     await asyncio.sleep(0.05)
-    assert len(outbox.of(topic)) == count
+    assert len(delivery.of(topic)) == count
 
 
 async def test_an_enrolled_person_is_named(desk: Desk) -> None:
@@ -100,7 +100,7 @@ async def test_an_enrolled_person_is_named(desk: Desk) -> None:
     assert len({sighting.id for sighting in told}) == 1
     assert [sighting.frames for sighting in told] == [1, 2, 3]
     assert told[-1].score == pytest.approx(0.8, abs=0.01)
-    kept = desk.stage.outbox.of(desk.stage.topics.sightings)
+    kept = desk.stage.delivery.of(desk.stage.topics.sightings)
     assert {(delivered.key, delivered.partition) for delivered in kept} == {(b"door", 1)}
 
 
@@ -124,7 +124,7 @@ async def test_a_real_person_on_another_photograph_is_named(
             )  # fmt: skip
             await desk.send(agent, faces)
         await desk.sightings(2)
-        await handled(stage.outbox, stage.topics.sightings, 2)
+        await handled(stage.delivery, stage.topics.sightings, 2)
     told = await desk.sightings(2)
     assert [(sighting.stream, sighting.person) for sighting in told] == [
         ("obama", "obama"), ("biden", "biden"),
@@ -157,11 +157,11 @@ async def test_an_unreadable_message_is_a_dead_letter_and_the_stream_goes_on(des
         await agent.put(future, key=b"door", wait=False)
         await desk.send(agent, *frames(axis(0), count=1))
         await desk.sightings(1)
-    letters = [
+    dead_letters = [
         decode(DeadLetter, delivered.value)
-        for delivered in desk.stage.outbox.of(desk.stage.topics.dead_letters)
+        for delivered in desk.stage.delivery.of(desk.stage.topics.dead_letters)
     ]
-    assert [(letter.topic, letter.reason) for letter in letters] == [
+    assert [(letter.topic, letter.reason) for letter in dead_letters] == [
         ("faces", "malformed"), ("faces", "unknown-schema"),
     ]  # fmt: skip
 
@@ -200,14 +200,14 @@ async def test_sightings_of_a_stream_that_stays_away_are_closed(desk: Desk, monk
         await desk.send(agent, *frames(axis(0), count=1))
         await desk.sightings(1)
         deadline = time.monotonic() + 20
-        while len(desk.stage.outbox.of(desk.stage.topics.sightings)) < 3 and time.monotonic() < deadline:
+        while len(desk.stage.delivery.of(desk.stage.topics.sightings)) < 3 and time.monotonic() < deadline:
             await desk.identify.tidy()
             await asyncio.sleep(0.01)
         told = await desk.sightings(3)
         await desk.identify.tidy()
     assert [(sighting.stream, sighting.open) for sighting in told[:1]] == [("door", True)]
     assert {(sighting.stream, sighting.open) for sighting in told[1:]} == {("door", False), ("yard", False)}
-    assert len(desk.stage.outbox.of(desk.stage.topics.sightings)) == 3
+    assert len(desk.stage.delivery.of(desk.stage.topics.sightings)) == 3
     ended = desk.stage.metrics.registry.get_sample_value(
         "onlooker_sightings_total", {"stream": "yard", "known": "true"}
     )
@@ -227,7 +227,7 @@ async def test_a_partition_that_went_away_is_let_go_of(desk: Desk, monkeypatch: 
         await asyncio.sleep(0.05)
         await desk.identify.tidy()
         told = await desk.sightings(4)
-        await handled(desk.stage.outbox, desk.stage.topics.sightings, 4)
+        await handled(desk.stage.delivery, desk.stage.topics.sightings, 4)
     assert [(sighting.stream, sighting.open) for sighting in told] == [
         ("door", True), ("yard", True), ("door", True), ("yard", False),
     ]  # fmt: skip
@@ -237,13 +237,13 @@ async def test_a_stay_is_never_closed_before_what_was_told_of_it(desk: Desk, mon
     """While the broker is away a stream looks silent; its end must still be the last that is told."""
     monkeypatch.setattr(module, "_LEAST_SILENCE", 0.0)
     desk = Desk(desk.stage, desk.gallery, desk.history, sighting_gap=0.01)
-    desk.stage.outbox.open.clear()
+    desk.stage.delivery.open.clear()
     async with desk.context as agent:
         await desk.send(agent, *frames(axis(0), count=1))
         await asyncio.sleep(0.1)
         tidying = asyncio.create_task(desk.identify.tidy())
         await asyncio.sleep(0.05)
-        desk.stage.outbox.open.set()
+        desk.stage.delivery.open.set()
         await tidying
         told = await desk.sightings(2)
     assert [sighting.open for sighting in told] == [True, False]
@@ -263,7 +263,7 @@ async def test_what_nobody_foresaw_is_a_dead_letter_and_the_stream_goes_on(
     async with desk.context as agent:
         await desk.send(agent, *frames(axis(0), count=2))
         (told,) = await desk.sightings(1)
-    (kept,) = desk.stage.outbox.of(desk.stage.topics.dead_letters)
+    (kept,) = desk.stage.delivery.of(desk.stage.topics.dead_letters)
     letter = decode(DeadLetter, kept.value)
     assert (letter.offset, letter.reason, letter.detail) == (0, "internal-error", "ZeroDivisionError")
     assert told.person == "ada"

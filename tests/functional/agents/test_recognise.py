@@ -44,9 +44,9 @@ class Bench:
 
     def __init__(self, stage: Any, nets: Nets, settings: Settings) -> None:
         self.stage = stage
-        self.board = Board(stage.topics, stage.outbox, stage.metrics, lambda: "here:1")
+        self.board = Board(stage.topics, stage.delivery, stage.metrics, lambda: "here:1")
         self.recognise = Recognise(
-            settings, stage.topics, nets, stage.outbox, stage.letters, self.board, stage.metrics
+            settings, stage.topics, nets, stage.delivery, stage.dead_letters, self.board, stage.metrics
         )
         self.context = stage.agent("frames", self._run)
         self.events: list[Any] = []
@@ -66,11 +66,11 @@ class Bench:
         self.events.append(await agent.put(**message, wait=False))
 
     async def faces(self, count: int) -> list[Faces]:
-        kept = await self.stage.outbox.wait_for(self.stage.topics.faces, count)
+        kept = await self.stage.delivery.wait_for(self.stage.topics.faces, count)
         return [decode(Faces, delivered.value) for delivered in kept]
 
-    async def letters(self, count: int) -> list[DeadLetter]:
-        kept = await self.stage.outbox.wait_for(self.stage.topics.dead_letters, count)
+    async def dead_letters(self, count: int) -> list[DeadLetter]:
+        kept = await self.stage.delivery.wait_for(self.stage.topics.dead_letters, count)
         return [decode(DeadLetter, delivered.value) for delivered in kept]
 
 
@@ -107,7 +107,7 @@ async def test_a_real_frame(make_bench: Any, photo: Any, recogniser: Recogniser,
     np.testing.assert_allclose(faces.boxes, expected.detections.boxes, atol=1e-3)
     np.testing.assert_allclose(faces.embeddings, expected.embeddings, atol=1e-3)
     assert all(crop and decode_jpeg(crop).shape == (112, 112, 3) for crop in faces.crops)
-    (delivered,) = bench.stage.outbox.of(bench.stage.topics.faces)
+    (delivered,) = bench.stage.delivery.of(bench.stage.topics.faces)
     assert (delivered.key, delivered.partition) == (b"door", 1)
 
 
@@ -150,14 +150,14 @@ async def test_frames_of_several_streams_go_through_the_nets_together(
 
 async def test_nothing_is_acknowledged_before_it_is_written(make_bench: Any) -> None:
     bench = make_bench()
-    bench.stage.outbox.open.clear()
+    bench.stage.delivery.open.clear()
     async with bench.context as agent:
         await bench.send(agent, make_frame(EMPTY))
         await asyncio.sleep(0.3)
         assert not acknowledged(bench.events)
-        bench.stage.outbox.open.set()
+        bench.stage.delivery.open.set()
         await until(lambda: acknowledged(bench.events))
-    assert len(bench.stage.outbox.of(bench.stage.topics.faces)) == 1
+    assert len(bench.stage.delivery.of(bench.stage.topics.faces)) == 1
 
 
 async def test_a_bad_frame_is_a_dead_letter_and_the_stream_goes_on(make_bench: Any, photo: Any) -> None:
@@ -170,14 +170,14 @@ async def test_a_bad_frame_is_a_dead_letter_and_the_stream_goes_on(make_bench: A
         await bench.send(agent, make_frame(good, seq=4), value=b"GIF89a")
         await bench.send(agent, make_frame(b"\xff\xd8\xff junk \xff\xd9", seq=5))
         await bench.send(agent, make_frame(good, seq=6))
-        found, letters = await bench.faces(2), await bench.letters(5)
+        found, dead_letters = await bench.faces(2), await bench.dead_letters(5)
         await until(lambda: acknowledged(bench.events))
     assert [faces.seq for faces in found] == [0, 6]
-    assert [(letter.offset, letter.reason) for letter in letters] == [
+    assert [(letter.offset, letter.reason) for letter in dead_letters] == [
         (1, "not-an-image"), (2, "malformed"), (3, "malformed"), (4, "not-an-image"), (5, "not-an-image"),
     ]  # fmt: skip
-    assert {(letter.topic, letter.partition) for letter in letters} == {("frames", 1)}
-    assert all(letter.detail for letter in letters)
+    assert {(letter.topic, letter.partition) for letter in dead_letters} == {("frames", 1)}
+    assert all(letter.detail for letter in dead_letters)
 
 
 async def test_what_nobody_foresaw_is_a_dead_letter_too(
@@ -194,7 +194,7 @@ async def test_what_nobody_foresaw_is_a_dead_letter_too(
     async with bench.context as agent:
         await bench.send(agent, make_frame(encode_jpeg(np.zeros((48, 64, 3), np.uint8)), seq=0))
         await bench.send(agent, make_frame(EMPTY, seq=1))
-        ((faces,), (letter,)) = await bench.faces(1), await bench.letters(1)
+        ((faces,), (letter,)) = await bench.faces(1), await bench.dead_letters(1)
         await until(lambda: acknowledged(bench.events))
     assert (faces.seq, letter.offset, letter.reason) == (1, 0, "internal-error")
     assert "the net gave up" in caplog.text
@@ -224,7 +224,7 @@ async def test_nets_that_fail_on_everything_end_the_run_and_lose_no_frame(
     assert group.subgroup(NetsError) is not None
     assert "CUDA error 700" in str(group.exceptions[0])
     assert not any(event.message.acked for event in bench.events)
-    assert bench.stage.outbox.of(bench.stage.topics.dead_letters) == []
+    assert bench.stage.delivery.of(bench.stage.topics.dead_letters) == []
 
 
 async def test_what_comes_after_the_run_has_failed_is_not_acknowledged(make_bench: Any) -> None:
@@ -237,7 +237,7 @@ async def test_what_comes_after_the_run_has_failed_is_not_acknowledged(make_benc
         await bench.send(agent, make_frame(EMPTY, seq=0))
         await bench.faces(1)
         await until(lambda: acknowledged(bench.events))
-        bench.stage.outbox.put = refuse
+        bench.stage.delivery.put = refuse
         await bench.send(agent, make_frame(EMPTY, seq=1))
         await until(lambda: bool(bench.ended))
         for seq in range(2, 8):
@@ -264,8 +264,8 @@ async def test_a_stop_in_the_middle_of_the_work_buries_nothing(
         await until(decoding.is_set)
     go_on.set()
     await until(lambda: not any(thread.name.startswith("recognise") for thread in threading.enumerate()))
-    outbox, topics = bench.stage.outbox, bench.stage.topics
-    assert (outbox.of(topics.dead_letters), outbox.of(topics.faces)) == ([], [])
+    delivery, topics = bench.stage.delivery, bench.stage.topics
+    assert (delivery.of(topics.dead_letters), delivery.of(topics.faces)) == ([], [])
     assert not any(event.message.acked for event in bench.events)
 
 
@@ -283,7 +283,7 @@ async def test_old_live_frames_are_skipped_and_counted_and_recordings_never_are(
     labels = {"stream": "door", "reason": "too-old"}
     assert value("onlooker_skipped_frames_total", labels) == 2
     assert value("onlooker_frames_total", {"stream": "door"}) == 2
-    assert bench.stage.outbox.of(bench.stage.topics.dead_letters) == []
+    assert bench.stage.delivery.of(bench.stage.topics.dead_letters) == []
 
 
 async def test_gated_faces_carry_no_embedding(

@@ -131,7 +131,7 @@ def test_the_picture_shows_something(onlooker: Run, few: Path, tmp_path: Path) -
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
         assert image is not None
         assert image.shape == (720, 1650, 3)
-        # Both halves have a curve or bars: more than white paper and black letters.
+        # Both halves have a curve or bars: more than white paper and black dead_letters.
         for half in (image[:, :825], image[:, 825:]):
             coloured = half.max(axis=2).astype(int) - half.min(axis=2) > 60
             assert coloured.sum() > 500

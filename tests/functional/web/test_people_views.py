@@ -10,11 +10,11 @@ import cv2
 import faust
 import numpy as np
 import pytest
-from makers import KeptOutbox, axis, make_person
+from makers import KeptDelivery, axis, make_person
 
 from app.agents.enrol import Enrol
 from app.agents.nets import Nets
-from app.agents.outbox import Letters
+from app.kafka.dead_letters import DeadLetters
 from app.messages import Enrolment, encode
 from app.metrics import Metrics
 from app.models.images import decode_jpeg, encode_jpeg
@@ -62,9 +62,9 @@ async def office(tmp_path: Path) -> AsyncIterator[tuple[Gallery, Callable[..., A
     metrics = Metrics()
     gallery = Gallery("faceplugin", 0.4, 0.05)
     identities = Identities(app, gallery, metrics)
-    letters = Letters(KeptOutbox(), Topics(SETTINGS), metrics)
+    dead_letters = DeadLetters(KeptDelivery(), Topics(SETTINGS), metrics)
     agent = app.agent(app.topic("enrolments", key_type=bytes, value_type=bytes), name="enrol")(
-        Enrol(identities, letters).run
+        Enrol(identities, dead_letters).run
     )
     app.finalize()
     app.conf.store = "memory://"

@@ -8,8 +8,8 @@ import aiohttp
 import pytest
 from makers import START, make_sighting
 
+from app.history.index import History
 from app.messages import encode
-from app.tables.history import History
 from app.web import sightings as module
 from app.web.sightings import SightingViews
 

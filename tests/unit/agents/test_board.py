@@ -5,15 +5,15 @@ import time
 from typing import Any
 
 import pytest
-from makers import KeptOutbox, axis, make_faces, make_frame
+from makers import KeptDelivery, axis, make_faces, make_frame
 
 from app.agents import board as module
 from app.agents.board import Board
-from app.agents.outbox import Place
+from app.history.streams import is_live
+from app.kafka.delivery import Position
 from app.messages import Frame, StreamStatus, decode
 from app.metrics import Metrics
 from app.settings import Settings
-from app.tables.streams import is_live
 from app.topics import Topics
 
 TOPICS = Topics(Settings())
@@ -23,13 +23,13 @@ class Desk:
     """A board and what it has written."""
 
     def __init__(self) -> None:
-        self.outbox, self.metrics = KeptOutbox(), Metrics()
-        self.board = Board(TOPICS, self.outbox, self.metrics, lambda: "here:6066")
+        self.delivery, self.metrics = KeptDelivery(), Metrics()
+        self.board = Board(TOPICS, self.delivery, self.metrics, lambda: "here:6066")
 
     async def published(self) -> list[StreamStatus]:
-        before = len(self.outbox.of(TOPICS.streams))
+        before = len(self.delivery.of(TOPICS.streams))
         await self.board.publish()
-        return [decode(StreamStatus, kept.value) for kept in self.outbox.of(TOPICS.streams)[before:]]
+        return [decode(StreamStatus, kept.value) for kept in self.delivery.of(TOPICS.streams)[before:]]
 
     def value(self, name: str, **labels: str) -> float | None:
         return self.metrics.registry.get_sample_value(f"onlooker_{name}", labels)
@@ -40,13 +40,13 @@ async def test_a_status_says_where_the_newest_frame_is() -> None:
     captured = int(time.time() * 1000) - 200
     for offset in (40, 41):
         faces = make_faces([axis(0), axis(1)], offset=offset, partition=2, captured=captured, live=True)
-        desk.board.recognised(faces, Place(2, offset + 100))
+        desk.board.recognised(faces, Position(2, offset + 100))
     (status,) = await desk.published()
     assert (status.stream, status.worker, status.live) == ("door", "here:6066", True)
     assert (status.partition, status.frame_offset, status.faces_offset) == (2, 41, 141)
     assert (status.frames, status.faces, status.width, status.height) == (2, 2, 640, 480)
     assert 0.2 <= status.age < 5
-    assert desk.outbox.of(TOPICS.streams)[0].key == b"door"
+    assert desk.delivery.of(TOPICS.streams)[0].key == b"door"
     assert desk.value("frames_total", stream="door") == 2
     assert desk.value("faces_total", stream="door") == 4
     assert desk.value("frame_age_seconds_count", stream="door") == 2
@@ -54,10 +54,10 @@ async def test_a_status_says_where_the_newest_frame_is() -> None:
 
 async def test_only_news_is_written() -> None:
     desk = Desk()
-    desk.board.recognised(make_faces(), Place(0, 0))
+    desk.board.recognised(make_faces(), Position(0, 0))
     assert len(await desk.published()) == 1
     assert await desk.published() == []
-    desk.board.recognised(make_faces(stream="yard"), Place(0, 1))
+    desk.board.recognised(make_faces(stream="yard"), Position(0, 1))
     assert [status.stream for status in await desk.published()] == ["yard"]
 
 
@@ -68,7 +68,7 @@ def frame(**more: Any) -> Frame:
 async def test_skipped_frames_are_counted_by_reason_from_the_first_one_on() -> None:
     desk = Desk()
     desk.board.skipped(frame(), 2, "too-old")
-    desk.board.recognised(make_faces(partition=2), Place(2, 0))
+    desk.board.recognised(make_faces(partition=2), Position(2, 0))
     desk.board.skipped(frame(), 2, "too-old")
     desk.board.skipped(frame(), 2, "other")
     (status,) = await desk.published()
@@ -92,7 +92,7 @@ async def test_a_stream_all_of_whose_frames_are_skipped_is_told_of() -> None:
 
 async def test_a_stream_that_only_skips_from_now_on_is_told_of_and_falls_silent() -> None:
     desk = Desk()
-    desk.board.recognised(make_faces(), Place(0, 0))
+    desk.board.recognised(make_faces(), Position(0, 0))
     (before,) = await desk.published()
     await asyncio.sleep(0.01)
     desk.board.skipped(frame(), 0, "too-old")
@@ -116,37 +116,37 @@ async def test_skipping_is_warned_of_once_a_minute(
 
 async def test_a_stream_that_is_long_gone_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     desk = Desk()
-    desk.board.recognised(make_faces(), Place(0, 0))
+    desk.board.recognised(make_faces(), Position(0, 0))
     await desk.published()
     monkeypatch.setattr(module, "_FORGET_AFTER", 0.0)
     await asyncio.sleep(0.01)
     assert await desk.published() == []
     monkeypatch.undo()
-    desk.board.recognised(make_faces(), Place(0, 1))
+    desk.board.recognised(make_faces(), Position(0, 1))
     assert (await desk.published())[0].frames == 1
 
 
 async def test_frames_a_second() -> None:
     desk = Desk()
-    desk.board.recognised(make_faces(), Place(0, 0))
+    desk.board.recognised(make_faces(), Position(0, 0))
     assert (await desk.published())[0].fps == 0
     start = time.monotonic()
     while time.monotonic() - start < 0.1:
         await asyncio.sleep(0.01)
-        desk.board.recognised(make_faces(), Place(0, 0))
+        desk.board.recognised(make_faces(), Position(0, 0))
     (status,) = await desk.published()
     assert 1 < status.fps <= 100
 
 
 async def test_a_capture_time_in_the_future_is_no_negative_age() -> None:
     desk = Desk()
-    desk.board.recognised(make_faces(captured=int(time.time() * 1000) + 60_000), Place(0, 0))
+    desk.board.recognised(make_faces(captured=int(time.time() * 1000) + 60_000), Position(0, 0))
     assert (await desk.published())[0].age == 0
 
 
 async def test_streams_of_partitions_that_went_away_are_forgotten() -> None:
     desk = Desk()
-    desk.board.recognised(make_faces(partition=1), Place(1, 0))
-    desk.board.recognised(make_faces(stream="yard", partition=2), Place(2, 0))
+    desk.board.recognised(make_faces(partition=1), Position(1, 0))
+    desk.board.recognised(make_faces(stream="yard", partition=2), Position(2, 0))
     desk.board.keep({2})
     assert [status.stream for status in await desk.published()] == ["yard"]

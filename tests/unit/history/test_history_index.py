@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from makers import make_sighting
 
+from app.history.index import Entry, History, Query
 from app.messages import encode
-from app.tables.history import Entry, History, Query
 
 DAY = 24 * 3600 * 1000
 NOW = int(time.time() * 1000)

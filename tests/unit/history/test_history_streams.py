@@ -6,8 +6,8 @@ from typing import Any
 
 from makers import make_status
 
+from app.history.streams import Streams, is_live
 from app.messages import encode
-from app.tables.streams import Streams, is_live
 
 
 def record(value: bytes | None) -> Any:

@@ -12,10 +12,11 @@ from aiokafka.errors import (
     NotLeaderForPartitionError,
 )
 from faust.exceptions import ProducerSendError
-from makers import KeptOutbox
+from makers import KeptDelivery
 
-from app.agents import outbox as module
-from app.agents.outbox import KafkaOutbox, Letter, Letters, Place
+from app.kafka import delivery as module
+from app.kafka.dead_letters import DeadLetters, Received
+from app.kafka.delivery import KafkaDelivery, Position
 from app.messages import DeadLetter, decode
 from app.metrics import Metrics
 from app.settings import Settings
@@ -38,12 +39,12 @@ class Producer:
         return SimpleNamespace(partition=3, offset=17)
 
 
-def delivering(producer: Producer) -> KafkaOutbox:
+def delivering(producer: Producer) -> KafkaDelivery:
     async def maybe_start_producer() -> Producer:
         return producer
 
     app: Any = SimpleNamespace(maybe_start_producer=maybe_start_producer)
-    return KafkaOutbox(app)
+    return KafkaDelivery(app)
 
 
 def wrapped(cause: Exception) -> ProducerSendError:
@@ -60,7 +61,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_message_lands_and_its_place_is_known() -> None:
     producer = Producer()
     place = await delivering(producer).put(TOPICS.faces, b"door", b"value", 3)
-    assert place == Place(3, 17)
+    assert place == Position(3, 17)
     assert producer.sent == [("faces", b"door", b"value", 3, None, None)]
 
 
@@ -95,10 +96,10 @@ def counted(metrics: Metrics, topic: str, reason: str) -> float | None:
 
 
 async def test_a_small_message_travels_with_its_letter(caplog: pytest.LogCaptureFixture) -> None:
-    outbox, metrics = KeptOutbox(), Metrics()
-    letters = Letters(outbox, TOPICS, metrics)
-    await letters.bury(Letter("faces", 2, 9, b"door", b"secret"), "malformed", "no faces")
-    (kept,) = outbox.of(TOPICS.dead_letters)
+    delivery, metrics = KeptDelivery(), Metrics()
+    dead_letters = DeadLetters(delivery, TOPICS, metrics)
+    await dead_letters.send(Received("faces", 2, 9, b"door", b"secret"), "malformed", "no faces")
+    (kept,) = delivery.of(TOPICS.dead_letters)
     dead = decode(DeadLetter, kept.value)
     assert (dead.topic, dead.partition, dead.offset, dead.key) == ("faces", 2, 9, b"door")
     assert (dead.reason, dead.detail, dead.value) == ("malformed", "no faces", b"secret")
@@ -112,13 +113,13 @@ async def test_a_small_message_travels_with_its_letter(caplog: pytest.LogCapture
     ("topic", "value"), [("faces", None), ("faces", b"x" * 100_000), ("frames", b"a small picture")]
 )
 async def test_a_frame_or_a_large_message_stays_where_it_is(topic: str, value: bytes | None) -> None:
-    outbox = KeptOutbox()
-    await Letters(outbox, TOPICS, Metrics()).bury(Letter(topic, 0, 1, None, value), "x", "y")
-    dead = decode(DeadLetter, outbox.of(TOPICS.dead_letters)[0].value)
+    delivery = KeptDelivery()
+    await DeadLetters(delivery, TOPICS, Metrics()).send(Received(topic, 0, 1, None, value), "x", "y")
+    dead = decode(DeadLetter, delivery.of(TOPICS.dead_letters)[0].value)
     assert (dead.value, dead.key) == (None, None)
 
 
 async def test_a_long_key_is_cut() -> None:
-    outbox = KeptOutbox()
-    await Letters(outbox, TOPICS, Metrics()).bury(Letter("frames", 0, 1, b"k" * 5000, b""), "x", "y")
-    assert decode(DeadLetter, outbox.of(TOPICS.dead_letters)[0].value).key == b"k" * 256
+    delivery = KeptDelivery()
+    await DeadLetters(delivery, TOPICS, Metrics()).send(Received("frames", 0, 1, b"k" * 5000, b""), "x", "y")
+    assert decode(DeadLetter, delivery.of(TOPICS.dead_letters)[0].value).key == b"k" * 256
