@@ -11,17 +11,21 @@ import click
 import faust
 from faust.exceptions import AlreadyConfiguredWarning
 from faust.sensors.prometheus import setup_prometheus_sensors
-from faust.types import AgentT, AppT
+from faust.types import TP, AgentT, AppT
+from faust.types.transports import TransportT
 
 from app.background import Background
 from app.errors import OnlookerError
 from app.faust_cli import accept_app_after_command
+from app.kafka.consumer import LedgerTransport
+from app.kafka.ledger import Ledger
 from app.logs import keep_calm
 from app.models.chosen import prepare_nets
 from app.models.report import console_report
 from app.parts import Parts
 from app.settings import Settings, is_loopback, load_settings, private_folder
-from app.topics import MAX_MESSAGE_BYTES, create_topics
+from app.tables.identities import AwaitedTable
+from app.topics import MAX_MESSAGE_BYTES, Topics, create_topics
 
 __all__ = ["Onlooker", "create_app", "make_app"]
 
@@ -34,8 +38,9 @@ _FETCH_BYTES = 256 * 1024
 class Onlooker(faust.App):
     """A Faust application with the parts of Onlooker on it."""
 
-    #: What it was told, and what it is made of.
+    #: What it was told, what it has read, and what it is made of.
     settings: Settings
+    ledger: Ledger
     parts: Parts
     #: Id of the Kafka cluster; known once the topics have been prepared.
     cluster: str = ""
@@ -44,6 +49,19 @@ class Onlooker(faust.App):
         """Start what need not wait for the consumer group."""
         await super().on_start()
         await self.add_runtime_dependency(Background(self.parts, self._place, beacon=self.beacon))
+
+    async def on_stop(self) -> None:
+        """Finish what is under way while this worker still has its partitions."""
+        if self.ledger.open_partitions:
+            await self.parts.on_revoked()
+        await super().on_stop()
+
+    def open_state(self, assigned: set[TP]) -> None:
+        """Open what is known of the streams of these partitions, and of no others."""
+        self.parts.on_assigned(assigned)
+
+    def _new_transport(self) -> TransportT:
+        return LedgerTransport(self.conf.broker_consumer, self)
 
     async def _on_agent_error(self, agent: AgentT[Any], exc: BaseException) -> None:
         """End the worker: an agent begun again would leave a gap behind that nothing commits past."""
@@ -79,14 +97,21 @@ def create_app(settings: Settings) -> Onlooker:
     accept_app_after_command()
     app = Onlooker(settings.app_id, **_configuration(settings))
     app.settings = settings
+    app.ledger = Ledger([spec.name for spec in Topics(settings).worked_on])
     parts = app.parts = Parts(app, settings)
     setup_prometheus_sensors(app, registry=parts.metrics.registry, name_prefix="faust")
 
     async def on_partitions_assigned(*arguments: Any, **_: Any) -> None:
         _sender, assigned = arguments
-        parts.on_assigned(assigned)
+        app.open_state(assigned)
+
+    async def on_partitions_revoked(*arguments: Any, **_: Any) -> None:
+        _sender, revoked = arguments
+        if revoked:
+            await parts.on_revoked()
 
     app.on_partitions_assigned.connect(on_partitions_assigned)
+    app.on_partitions_revoked.connect(on_partitions_revoked)
     return app
 
 
@@ -96,6 +121,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "broker": settings.broker,
         "store": "rocksdb://",
         "Worker": OnlookerWorker,
+        "GlobalTable": AwaitedTable,
         "datadir": settings.data_dir / "workers" / str(settings.web_port),
         "key_serializer": "raw",
         "value_serializer": "raw",
@@ -106,7 +132,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "producer_max_request_size": MAX_MESSAGE_BYTES,
         "consumer_max_fetch_size": _FETCH_BYTES,
         "broker_session_timeout": settings.session_timeout,
-        "broker_heartbeat_interval": settings.session_timeout / 4,
+        "broker_heartbeat_interval": settings.session_timeout / 12,
         "broker_commit_interval": 1.0,
         "broker_max_poll_interval": 300.0,
         "web_bind": settings.web_host,

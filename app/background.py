@@ -35,18 +35,21 @@ class Background(Service):
         topic = parts.topics.sightings
         positions = await parts.history.open(folder / "history.sqlite", f"{cluster}/{topic.name}")
         sightings = Follower(parts.settings, topic, positions, self._remember)
-        parts.past.follow(sightings)
+        parts.history.follow(sightings)
         self.add_future(sightings.run())
-        self.add_future(Follower(parts.settings, parts.topics.streams, {}, parts.streams.add).run())
+        streams = Follower(parts.settings, parts.topics.streams, {}, parts.streams.add)
+        self.add_future(streams.run())
+        self.add_future(self._know_streams(streams))
         self.add_future(self._load_nets())
-        self.add_future(self._every(_TIDY_EVERY, parts.board.publish))
-        self.add_future(self._every(_TIDY_EVERY, parts.identify.tidy))
+        for work in (parts.publish_statuses, parts.identify.close_silent, parts.partitions.checkpoint):
+            self.add_future(self._every(_TIDY_EVERY, work))
 
     async def on_stop(self) -> None:
         """Let go of threads, connections and files."""
         parts = self._parts
         await parts.hub.close()
         parts.photos.close()
+        await parts.delivery.close()
 
     async def on_shutdown(self) -> None:
         """Close the history, when nothing writes to it any more."""
@@ -54,6 +57,10 @@ class Background(Service):
 
     async def _remember(self, records: Sequence[ConsumerRecord]) -> None:
         await self._parts.history.add((record.partition, record.offset, record.value) for record in records)
+
+    async def _know_streams(self, follower: Follower) -> None:
+        await follower.caught_up(0)
+        self._parts.streams.known.set()
 
     async def _load_nets(self) -> None:
         try:

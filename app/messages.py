@@ -124,7 +124,7 @@ class Faces(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
 
 class Sighting(msgspec.Struct, frozen=True, kw_only=True):
-    """One stay of a person (or of somebody unknown) on a stream; written again as it goes on."""
+    """One visit of a person (or of somebody unknown) to a stream; written again as it goes on."""
 
     v: Version = SCHEMA
     #: Derived from stream, person and first frame: a replay overwrites and never duplicates.
@@ -208,7 +208,7 @@ class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     v: Version = SCHEMA
     stream: StreamName
-    #: Where its newest recognised frame is on `frames`, and the faces of it on `faces`; None while none was.
+    #: Where its newest recognised frame is on its topic, and the faces of it on `faces`; None while none was.
     partition: Count
     frame_offset: Count | None
     faces_offset: Count | None
@@ -227,9 +227,16 @@ class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
     live: bool
     #: Faces in the newest frame.
     faces: Count
-    #: Frames recognised, and skipped by reason, since this worker has the stream.
+    #: Frames recognised, and skipped by reason, since anything is known of the stream.
     frames: Count
     skipped: dict[str, Count]
+    #: Frames that have come and are not yet worked on, and when one came last.
+    waiting: Count = 0
+    arrived: Milliseconds = 0
+    #: Frames skipped a second, over the last seconds.
+    skipping: Measure = 0.0
+    #: For each topic of frames, the first offset that the counts do not stand for.
+    counted: dict[str, Count] = {}
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):

@@ -30,6 +30,7 @@ class Metrics:
         self.frames = counter("frames", "Frames recognised.", "stream")
         self.faces = counter("faces", "Faces found.", "stream")
         self.skipped = counter("skipped_frames", "Frames not worked on.", "stream", "reason")
+        self.repeated = counter("repeated_frames", "Frames that were worked on twice.", "stream")
         self.dead_letters = counter("dead_letters", "Messages not handled.", "topic", "reason")
         self.stages = histogram("stage_seconds", "Seconds of a frame in a stage.", _STAGE_SECONDS, "stage")
         self.age = histogram("frame_age_seconds", "From capture to published faces.", _AGE_SECONDS, "stream")

@@ -68,7 +68,7 @@ class Settings(BaseSettings):
     replication: Positive = Field(1, description="Replication factor of the topics that are created.")
     partitions: Positive = Field(
         8,
-        description="Partitions of `frames`, `faces` and `sightings`: the most workers that can share the work.",
+        description="Partitions of `frames`, `recordings`, `faces` and `sightings`: the most workers that can share the work.",
     )
     broker_wait: float = Field(
         15, ge=0, description="Seconds that a worker waits for Kafka to answer when it starts."
@@ -118,7 +118,8 @@ class Settings(BaseSettings):
         description="Most seconds that a frame waits for others to go with; only with a batch.",
     )
     in_flight: Annotated[int, Field(ge=0)] = Field(
-        0, description="Frames worked on at once; 0 is one more than there are cores."
+        0,
+        description="Frames of cameras worked on at once, and as many of recordings; 0 is one more than there are cores.",
     )
     live_max_age: float = Field(
         0.5,

@@ -118,6 +118,11 @@ class Topics:
             },
         )  # fmt: skip
 
+    @property
+    def worked_on(self) -> list[TopicSpec]:
+        """The topics whose messages are worked on by one worker of all."""
+        return [self.frames, self.recordings, self.faces, self.enrolments]
+
     def lane(self, live: bool) -> TopicSpec:
         """Return the topic that carries the frames of a camera, or of a recording."""
         return self.frames if live else self.recordings

@@ -21,6 +21,7 @@ from app.settings import Settings
 from app.topics import MAX_MESSAGE_BYTES, TopicSpec
 
 __all__ = [
+    "PATIENCE",
     "ROOT",
     "Cluster",
     "Program",
@@ -229,7 +230,7 @@ class Cluster:
         command = [sys.executable, "-m", "faust", "-A", "app", "worker", "-l", level, "--web-port", str(port)]
         return self.start(Worker(port, name, command, *self.place(name, **settings)))
 
-    def source(self, medium: Path, stream: str, *options: str) -> Program:
+    def source(self, medium: Path | str, stream: str, *options: str) -> Program:
         """Start to write a medium to a stream."""
         name = f"source-{stream}"
         command = [sys.executable, "-m", "app.cli", "source", str(medium), "--stream", stream, *options]

@@ -1,6 +1,7 @@
-"""Messages for tests, whole and valid, and an delivery that keeps what it is given."""
+"""Messages for tests, whole and valid, and a delivery that keeps what it is given."""
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -8,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.kafka.delivery import Position
+from app.kafka.intake import Received
+from app.kafka.ledger import PartitionLedger
 from app.messages import Enrolment, Faces, Frame, Person, Sighting, StreamStatus, Template
 from app.models.gate import Gate
 from app.topics import TopicSpec
@@ -96,6 +99,16 @@ def make_status(**more: Any) -> StreamStatus:
     return StreamStatus(**(fields | more))
 
 
+def make_received(
+    value: bytes | None = b"", *, offset: int = 0, ledger: PartitionLedger | None = None, **more: Any
+) -> Received:
+    """Return a message that was handed out, as the next one of `ledger` or as the first one of its own."""
+    own = ledger or PartitionLedger(offset)
+    own.hand_out(offset)
+    fields = {"topic": "frames", "partition": 0, "key": b"door", "headers": {}}
+    return Received(offset=offset, value=value, ledger=own, **(fields | more))
+
+
 class Delivered(NamedTuple):
     """A message that was put into the delivery."""
 
@@ -109,21 +122,30 @@ class KeptDelivery:
 
     def __init__(self) -> None:
         self._messages: dict[str, list[Delivered]] = {}
-        self._changed = asyncio.Condition()
+        self._on_the_way: deque[tuple[str, Delivered, asyncio.Future[Position]]] = deque()
+        self._opening: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
         #: Clear it, and nothing is delivered until it is set again.
         self.open = asyncio.Event()
         self.open.set()
+
+    def post(
+        self, topic: TopicSpec, key: bytes | None, value: bytes, partition: int | None = None
+    ) -> "asyncio.Future[Position]":
+        """Keep a message once the delivery is open, after those that were posted before it."""
+        landed: asyncio.Future[Position] = asyncio.get_running_loop().create_future()
+        self._on_the_way.append((topic.name, Delivered(key, value, partition), landed))
+        if self.open.is_set():
+            self._keep()
+        elif self._opening is None or self._opening.done():
+            self._opening = asyncio.create_task(self._keep_when_open())
+        return landed
 
     async def send(
         self, topic: TopicSpec, key: bytes | None, value: bytes, partition: int | None = None
     ) -> Position:
         """Keep a message."""
-        await self.open.wait()
-        kept = self._messages.setdefault(topic.name, [])
-        kept.append(Delivered(key, value, partition))
-        async with self._changed:
-            self._changed.notify_all()
-        return Position(partition or 0, len(kept) - 1)
+        return await self.post(topic, key, value, partition)
 
     def of(self, topic: TopicSpec) -> list[Delivered]:
         """Return what a topic was given."""
@@ -131,6 +153,21 @@ class KeptDelivery:
 
     async def wait_for(self, topic: TopicSpec, count: int) -> list[Delivered]:
         """Wait until a topic was given `count` messages, and return them."""
-        async with asyncio.timeout(30), self._changed:
-            await self._changed.wait_for(lambda: len(self.of(topic)) >= count)
+        async with asyncio.timeout(30):
+            while len(self.of(topic)) < count:
+                self._changed.clear()
+                await self._changed.wait()
         return self.of(topic)
+
+    async def _keep_when_open(self) -> None:
+        await self.open.wait()
+        self._keep()
+
+    def _keep(self) -> None:
+        while self._on_the_way:
+            topic, message, landed = self._on_the_way.popleft()
+            kept = self._messages.setdefault(topic, [])
+            kept.append(message)
+            if not landed.cancelled():
+                landed.set_result(Position(message.partition or 0, len(kept) - 1))
+        self._changed.set()

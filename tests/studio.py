@@ -7,7 +7,7 @@ from typing import Any
 from makers import THRESHOLD, make_faces, make_frame, make_person, make_status, make_template
 
 from app.history.streams import Streams
-from app.messages import Faces, encode
+from app.messages import Faces, StreamStatus, encode
 from app.metrics import Metrics
 from app.models.images import decode_jpeg
 from app.models.pipeline import Recogniser
@@ -88,9 +88,10 @@ class Studio:
         template = make_template(self.seen.embeddings[0], embedder=self.embedder)
         await self.gallery.put(make_person("ada", templates=[template]))
 
-    async def announce(self, *streams: str) -> None:
-        """Let the streams be known."""
-        records: Any = [Record(encode(make_status(stream=name))) for name in streams]
+    async def announce(self, *streams: str | StreamStatus) -> None:
+        """Let streams be known, by their names or as they are."""
+        statuses = [make_status(stream=one) if isinstance(one, str) else one for one in streams]
+        records: Any = [Record(encode(status)) for status in statuses]
         await self.streams.add(records)
 
     async def show(self, stream: str, people: bool = True) -> int:

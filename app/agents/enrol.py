@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from app.kafka.dead_letters import DeadLetters, received
+from app.kafka.dead_letters import DeadLetters
+from app.kafka.intake import Intake
 from app.messages import Enrolment, decode
 from app.tables.identities import Identities
 
@@ -15,15 +16,17 @@ __all__ = ["Enrol"]
 class Enrol:
     """`enrolments` -> `identities`."""
 
-    def __init__(self, identities: Identities, dead_letters: DeadLetters) -> None:
+    def __init__(self, identities: Identities, intake: Intake, dead_letters: DeadLetters) -> None:
         self._identities = identities
+        self._intake = intake
         self._dead_letters = dead_letters
 
     async def run(self, stream: "StreamT[bytes]") -> None:
-        """Carry out one enrolment after the other."""
-        async for event in stream.events():
+        """Carry out one enrolment after the other; each is done when the table's changelog has it."""
+        async for message in self._intake.messages(stream):
             try:
-                await self._identities.apply(decode(Enrolment, event.message.value))
+                await self._identities.apply(decode(Enrolment, message.value))
             except Exception as error:
                 # Faust would restart the agent and lose the message.
-                await self._dead_letters.send_failed(received(event), error)
+                await self._dead_letters.send_failed(message, error)
+            message.done()

@@ -1,56 +1,51 @@
 """The recognition agent: finds and embeds every face of every frame."""
 
 import asyncio
-import os
-import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias, cast
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from app.agents.analyst import Analyst, Found
-from app.agents.board import Board
-from app.agents.crops import Crops
+from app.agents.inference import Embedded, InferencePool, Looked, TooOld
+from app.agents.lanes import FrameWork, Lane
+from app.agents.monitor import Monitor
 from app.agents.nets import Nets
-from app.kafka.dead_letters import DeadLetters, received
-from app.kafka.delivery import Delivery
-from app.messages import Faces, Frame, MessageError, decode_frame, encode
+from app.agents.partitions import Partitions
+from app.agents.share import Share, usable_cores
+from app.agents.turns import Step
+from app.kafka.dead_letters import DeadLetters
+from app.kafka.delivery import Delivery, Position
+from app.kafka.intake import Intake, Received
+from app.messages import Faces, MessageError, decode_frame, encode
 from app.metrics import Metrics
+from app.models.gate import Gate
 from app.models.images import ImageError
+from app.models.pipeline import Recogniser
 from app.settings import Settings
 from app.topics import Topics
 
 if TYPE_CHECKING:
-    from faust import EventT, Stream, StreamT
+    from faust import StreamT
 
 __all__ = ["Recognise"]
 
-
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """A frame on its way through the nets; `outcome` is what is to be published of it."""
-
-    event: "EventT[bytes]"
-    outcome: "asyncio.Future[_Outcome]"
-
-
-@dataclass(frozen=True, slots=True)
-class _Skipped:
-    frame: Frame
-    reason: str
-
-
-_Outcome: TypeAlias = Found | _Skipped | Exception
+#: Frames whose faces may be on their way to the broker; more wait, and so do those behind them.
+_UNDER_WAY = 256
+#: Seconds that frames in work may take to be finished when partitions are revoked: others wait for them.
+_FINISH = 2.0
 
 
 class Recognise:
-    """`frames` -> `faces`.
+    """`frames`, `recordings` -> `faces`.
 
-    Several frames are worked on at once, on a CPU each on one thread, on a GPU those of several streams
-    together; what is found leaves in the order of the frames, and a frame is acknowledged once its faces
-    are. A worker that dies therefore repeats a few frames and loses none. Where the nets fail on any picture,
-    the run ends with NetsError, and the frames go to another worker.
+    Cameras and recordings are two lanes with threads of their own; fewer of those of the recordings work
+    while a camera has frames, and the system prefers those of the cameras. In each lane several frames are
+    worked on at once, on a CPU each on one thread, on a GPU those of several streams together, in three
+    stages: faces are looked for; in the order of each stream it is decided what is worth embedding; that is
+    embedded. What was found leaves in the order of each stream, and a frame is done once its faces are
+    delivered. A worker that dies therefore repeats a few frames and loses none. Where the nets fail on any
+    picture, the run ends with NetsError, and the frames go to another worker.
 
     Arguments:
         nets: waited for before the first frame.
@@ -61,123 +56,234 @@ class Recognise:
         settings: Settings,
         topics: Topics,
         nets: Nets,
+        intake: Intake,
+        partitions: Partitions,
         delivery: Delivery,
         dead_letters: DeadLetters,
-        board: Board,
+        monitor: Monitor,
         metrics: Metrics,
     ) -> None:
         self._settings = settings
         self._topic = topics.faces
         self._nets = nets
+        self._intake = intake
+        self._partitions = partitions
         self._delivery = delivery
         self._dead_letters = dead_letters
-        self._board = board
+        self._monitor = monitor
         self._metrics = metrics
-        self._crops = Crops()
-        self._in_flight = _frames_in_flight(settings)
+        self._lanes: list[Lane] = []
+        self._share = Share(_frames_in_flight(settings), usable_cores() - 1)
+        self._under_way = asyncio.Semaphore(_UNDER_WAY)
+        #: Frames that have begun and are not done.
+        self._busy: set[FrameWork] = set()
 
     async def run(self, stream: "StreamT[bytes]") -> None:
-        """Work on frames until the stream ends."""
-        recogniser = await self._nets.get()
-        # Twice as many as are worked on: a slow frame at the head must not leave the others idle.
-        queue: asyncio.Queue[_Work] = asyncio.Queue(2 * max(self._in_flight, recogniser.batch))
-        with Analyst(recogniser, self._in_flight) as analyst:
-            async with asyncio.TaskGroup() as tasks:
-                publisher = tasks.create_task(self._publish_in_order(queue))
-                async for events in self._taken(cast("Stream[bytes]", stream), recogniser.batch):
-                    works = [_Work(event, asyncio.get_running_loop().create_future()) for event in events]
-                    tasks.create_task(self._settle(works, analyst))
-                    for work in works:
-                        await queue.put(work)
-                await queue.join()
-                publisher.cancel()
+        """Work on the frames of cameras until the stream ends."""
+        await self._run(stream, background=False)
 
-    async def _taken(self, stream: "Stream[bytes]", most: int) -> AsyncIterator[Sequence["EventT[bytes]"]]:
-        """Yield events that are to be worked on together, at most so many; none is acknowledged."""
-        # Without `noack`, `noack_take` acknowledges what comes after the agent has failed, unlooked at.
-        quiet = cast("Stream[bytes]", stream.noack())
-        if most == 1:
-            async for event in quiet.events():
-                yield [event]
-        else:
-            async for events in quiet.noack_take(most, self._settings.batch_wait):
-                yield cast("Sequence[EventT[bytes]]", events)
+    async def run_recordings(self, stream: "StreamT[bytes]") -> None:
+        """Work on the frames of recordings until the stream ends."""
+        await self._run(stream, background=True)
 
-    async def _settle(self, works: Sequence[_Work], analyst: Analyst) -> None:
-        """Settle the outcome of each of `works`."""
-        frames: dict[int, Frame] = {}
-        for row, work in enumerate(works):
-            read = self._read(work.event)
-            if isinstance(read, Frame):
-                frames[row] = read
-            else:
-                work.outcome.set_result(read)
-        if not frames:
-            return
-        self._metrics.batches.observe(len(frames))
-        found = await analyst.look(list(frames.values()))
-        for row, outcome in zip(frames, found, strict=True):
-            works[row].outcome.set_result(outcome)
-
-    def _read(self, event: "EventT[bytes]") -> "Frame | _Skipped | MessageError":
-        message = event.message
+    async def finish(self) -> None:
+        """Begin no more frames, and wait a moment for those that have begun: partitions are being revoked."""
+        for partition in self._partitions:
+            partition.leaving = True
+        for lane in self._lanes:
+            lane.clear()
         try:
-            frame = decode_frame(message.key, message.value, dict(message.headers or {}))
-        except MessageError as error:
-            return error
-        if frame.live and time.time() - frame.captured / 1000 > self._settings.live_max_age:
-            return _Skipped(frame, "too-old")
-        return frame
+            async with asyncio.timeout(_FINISH):
+                while self._busy:
+                    await asyncio.wait([work.turns.of(Step.DONE) for work in self._busy])
+        except TimeoutError:
+            pass
 
-    async def _publish_in_order(self, queue: "asyncio.Queue[_Work]") -> None:
+    async def _run(self, stream: "StreamT[bytes]", background: bool) -> None:
+        recogniser = await self._nets.get()
+        lane = Lane(self._intake.pause, self._intake.resume, background)
+        self._lanes.append(lane)
+        async with self._workers(lane, recogniser) as tasks:
+            async for message in self._intake.messages(stream):
+                partition = self._partitions.of(message)
+                if partition is None:
+                    continue
+                await partition.open.wait()
+                if partition.leaving:
+                    continue
+                try:
+                    frame = decode_frame(message.key, message.value, message.headers)
+                except MessageError as error:
+                    tasks.create_task(self._reject(message, error))
+                else:
+                    if not background:
+                        self._share.camera()
+                    lane.put(FrameWork(message, frame, partition, partition.stream(frame.stream)))
+            await lane.empty()
+            await self.finish()
+
+    @asynccontextmanager
+    async def _workers(self, lane: Lane, recogniser: Recogniser) -> AsyncIterator[asyncio.TaskGroup]:
+        """Run what works on the frames of `lane`."""
+        threads = _frames_in_flight(self._settings)
+        with InferencePool(recogniser, threads, self._settings.live_max_age, lane.background) as pool:
+            async with asyncio.TaskGroup() as tasks:
+                workers = [
+                    tasks.create_task(self._work(lane, pool, recogniser.batch, tasks)) for _ in range(threads)
+                ]
+                yield tasks
+                for worker in workers:
+                    worker.cancel()
+
+    async def _work(self, lane: Lane, pool: InferencePool, most: int, tasks: asyncio.TaskGroup) -> None:
         while True:
-            work = await queue.get()
-            try:
-                await self._publish(work.event, await work.outcome)
-            except Exception as error:
-                # Whatever it was, the next frame must not wait for it; nothing is acknowledged unwritten.
-                await self._dead_letters.send_failed(received(work.event), error)
-            work.event.ack()
-            queue.task_done()
+            async with AsyncExitStack() as place:
+                # One after the other: a frame that came in before an earlier one of its stream would wait for
+                # it in the place that the earlier one waits for.
+                async with lane.entry:
+                    taken = await lane.take(most, self._settings.batch_wait)
+                    if lane.background:
+                        await place.enter_async_context(self._share.room())
+                await self._begin(taken, pool, tasks)
 
-    async def _publish(self, event: "EventT[bytes]", outcome: _Outcome) -> None:
-        match outcome:
-            case Found():
-                faces = self._faces(event, outcome)
-                place = await self._delivery.send(
-                    self._topic, event.message.key, encode(faces), faces.partition
-                )
-                self._board.recognised(faces, place)
-                for stage, seconds in outcome.analysis.seconds.items():
-                    self._metrics.stages.labels(stage).observe(seconds)
-            case _Skipped():
-                self._board.skipped(outcome.frame, event.message.partition, outcome.reason)
-            case MessageError() | ImageError():
-                await self._dead_letters.send(received(event), outcome.reason, str(outcome))
-            case _:
-                await self._dead_letters.send_failed(received(event), outcome)
+    async def _begin(self, taken: Sequence[FrameWork], pool: InferencePool, tasks: asyncio.TaskGroup) -> None:
+        """Work on those frames that are still this worker's."""
+        works = [work for work in taken if not work.partition.leaving]
+        for work in taken:
+            if work not in works:
+                work.end()
+        if works:
+            self._busy.update(works)
+            self._metrics.batches.observe(len(works))
+            await self._process(works, pool, tasks)
 
-    def _faces(self, event: "EventT[bytes]", found: Found) -> Faces:
-        frame, analysis = found.frame, found.analysis
+    async def _process(
+        self, works: Sequence[FrameWork], pool: InferencePool, tasks: asyncio.TaskGroup
+    ) -> None:
+        """Take frames through the stages; what was found is on its way when this returns."""
+        outcomes = await pool.look([work.frame for work in works])
+        crops = await asyncio.gather(
+            *(self._decide(work, outcome) for work, outcome in zip(works, outcomes, strict=True))
+        )
+        embedded = await self._embed(outcomes, crops, pool)
+        for work, outcome, faces in zip(works, outcomes, embedded, strict=True):
+            await work.until_before(Step.POSTED)
+            await self._conclude(work, outcome, faces, tasks)
+
+    async def _embed(
+        self, outcomes: Sequence[Looked | TooOld | Exception], crops: Sequence[bool], pool: InferencePool
+    ) -> list[Embedded | Exception | None]:
+        """Embed the faces of those frames that could be looked at, together; None for the others."""
+        rows = [row for row, outcome in enumerate(outcomes) if isinstance(outcome, Looked)]
+        looked = [outcome for outcome in outcomes if isinstance(outcome, Looked)]
+        embedded: list[Embedded | Exception | None] = [None] * len(outcomes)
+        for row, made in zip(rows, await pool.embed(looked, [crops[row] for row in rows]), strict=True):
+            embedded[row] = made
+        return embedded
+
+    async def _decide(self, work: FrameWork, outcome: Looked | TooOld | Exception) -> bool:
+        """Decide, in the order of the stream, what is made of a frame: whether its crops travel."""
+        await work.until_before(Step.DECIDED)
+        travel = False
+        if isinstance(outcome, Looked):
+            passed = int((outcome.gates == Gate.PASSED).sum())
+            travel = work.stream.crops.due(work.frame.captured, passed)
+        work.step(Step.DECIDED)
+        return travel
+
+    async def _conclude(
+        self,
+        work: FrameWork,
+        outcome: Looked | TooOld | Exception,
+        embedded: Embedded | Exception | None,
+        tasks: asyncio.TaskGroup,
+    ) -> None:
+        """Put what was found in a frame on its way, in the order of the stream."""
+        if work.message.revoked:
+            self._end(work)
+        elif isinstance(outcome, Looked) and isinstance(embedded, Embedded):
+            await self._post(work, outcome, embedded, tasks)
+        elif isinstance(outcome, TooOld):
+            tasks.create_task(self._skipped(work, "too-old"))
+        else:
+            error = embedded if isinstance(embedded, Exception) else outcome
+            tasks.create_task(self._failed(work, error))
+        work.step(Step.POSTED)
+
+    async def _post(
+        self, work: FrameWork, looked: Looked, embedded: Embedded, tasks: asyncio.TaskGroup
+    ) -> None:
+        try:
+            faces = self._faces(work, looked, embedded)
+            value = encode(faces)
+        except ValueError as error:
+            # The nets made numbers that are none.
+            tasks.create_task(self._failed(work, error))
+            return
+        await self._under_way.acquire()
+        landed = self._delivery.post(self._topic, work.message.key, value, work.message.partition)
+        tasks.create_task(self._delivered(work, faces, landed))
+        for stage, seconds in {**looked.seconds, **embedded.seconds}.items():
+            self._metrics.stages.labels(stage).observe(seconds)
+
+    async def _delivered(self, work: FrameWork, faces: Faces, landed: "asyncio.Future[Position]") -> None:
+        try:
+            position = await landed
+        except Exception as error:
+            await self._dead_letters.send_failed(work.message, error)
+        else:
+            await work.until_before(Step.DONE)
+            self._monitor.recognised(work.stream.monitor, faces, position)
+        finally:
+            self._under_way.release()
+        work.message.done()
+        self._end(work)
+
+    async def _skipped(self, work: FrameWork, reason: str) -> None:
+        await work.until_before(Step.DONE)
+        # The message is done when the count is on the log.
+        self._monitor.skipped(work.stream.monitor, work.frame, work.message, reason)
+        self._end(work)
+
+    async def _failed(self, work: FrameWork, error: object) -> None:
+        failure = error if isinstance(error, Exception) else RuntimeError(f"no outcome: {error}")
+        await self._reject(work.message, failure)
+        self._end(work)
+
+    async def _reject(self, message: Received, error: Exception) -> None:
+        """Write a frame to the dead letters; it is done then."""
+        if isinstance(error, MessageError | ImageError):
+            await self._dead_letters.send(message, error.reason, str(error))
+        else:
+            await self._dead_letters.send_failed(message, error)
+        message.done()
+
+    def _end(self, work: FrameWork) -> None:
+        self._busy.discard(work)
+        work.end()
+
+    def _faces(self, work: FrameWork, looked: Looked, embedded: Embedded) -> Faces:
+        frame, message = work.frame, work.message
+        height, width = looked.image.shape[:2]
         return Faces(
             stream=frame.stream,
-            partition=event.message.partition,
-            offset=event.message.offset,
+            partition=message.partition,
+            offset=message.offset,
             seq=frame.seq,
             captured=frame.captured,
-            width=found.width,
-            height=found.height,
+            width=width,
+            height=height,
             live=frame.live,
             detector=self._nets.detector,
             embedder=self._nets.embedder,
-            boxes=analysis.detections.boxes,
-            landmarks=analysis.detections.landmarks,
-            scores=analysis.detections.scores,
-            gates=analysis.gates,
-            embeddings=analysis.embeddings.astype(np.float16),
-            crops=self._crops.choose(frame.stream, frame.captured, analysis),
+            boxes=looked.detections.boxes,
+            landmarks=looked.detections.landmarks,
+            scores=looked.detections.scores,
+            gates=looked.gates,
+            embeddings=embedded.embeddings.astype(np.float16),
+            crops=embedded.crops,
         )
 
 
 def _frames_in_flight(settings: Settings) -> int:
-    return settings.in_flight or (os.cpu_count() or 1) + 1
+    return settings.in_flight or usable_cores() + 1

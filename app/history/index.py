@@ -6,16 +6,21 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from app.errors import OnlookerError, one_line
+from app.kafka.follower import Follower, ReadFrom
 from app.messages import MessageError, Sighting, decode, encode
 
-__all__ = ["Entry", "History", "Query"]
+__all__ = ["Entry", "History", "HistoryUnavailableError", "Query"]
 
 T = TypeVar("T")
+#: Partition, offset and value.
+Record = tuple[int, int, bytes | None]
 
 _log = logging.getLogger(__name__)
 
@@ -23,18 +28,19 @@ _log = logging.getLogger(__name__)
 UNKNOWN = "unknown"
 
 #: Raised whenever the tables below change: an index of another version is built again from the log.
-_VERSION = 1
+_VERSION = 2
 
 #: Bytes up to which an index is checked whole when it is opened; a larger one would take seconds.
 _CHECKED = 256 * 2**20
 
-#: Ended sightings that a worker is told of when it takes a partition over.
-_RECENT = 64
+#: Seconds after which a disk that takes nothing is tried again.
+_RETRY = 1.0
 
 _TABLES = """
 CREATE TABLE sightings (
     id TEXT PRIMARY KEY, stream TEXT NOT NULL, person TEXT, first INTEGER NOT NULL, last INTEGER NOT NULL,
-    open INTEGER NOT NULL, partition INTEGER NOT NULL, offset INTEGER NOT NULL, message BLOB NOT NULL
+    open INTEGER NOT NULL, revision INTEGER NOT NULL, partition INTEGER NOT NULL, offset INTEGER NOT NULL,
+    message BLOB NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX by_time ON sightings (last);
 CREATE INDEX by_person ON sightings (person, last);
@@ -45,10 +51,16 @@ CREATE TABLE origin (log TEXT NOT NULL);
 """
 
 _UPSERT = """
-INSERT INTO sightings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO sightings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET person = excluded.person, first = excluded.first, last = excluded.last,
-    open = excluded.open, partition = excluded.partition, offset = excluded.offset, message = excluded.message
+    open = excluded.open, revision = excluded.revision, partition = excluded.partition,
+    offset = excluded.offset, message = excluded.message
+WHERE excluded.revision >= sightings.revision
 """
+
+
+class HistoryUnavailableError(OnlookerError):
+    """The index cannot be asked now; it is opened, or built again, as soon as the disk lets us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +86,9 @@ class Entry:
 class History:
     """Every sighting that the log still holds, by person, stream and time.
 
-    The log is the truth: the index is a file that can be deleted at any time. SQLite is called in a
-    thread of its own, so that a slow disk never holds up the event loop.
+    The log is the truth: the index is a file that can be deleted at any time. A disk that is full or fails
+    ends nothing: what is to be written waits, and a file that is damaged is built again. SQLite is called
+    in a thread of its own, so that a slow disk never holds up the event loop.
 
     Arguments:
         keep: milliseconds for which sightings are kept.
@@ -84,123 +97,195 @@ class History:
     def __init__(self, keep: int) -> None:
         self._keep = keep
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="history")
+        self._opened: tuple[Path, str] | None = None
         self._database: sqlite3.Connection | None = None
+        self._follower: Follower | None = None
+        self._hindered = False
         self._listeners: set[Callable[[Sequence[Entry]], None]] = set()
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether everything has been taken in that was on the log when it began to be followed."""
+        return self._follower is not None and self._follower.complete
 
     async def open(self, path: Path, log: str) -> Mapping[int, int]:
         """Open the index and return where the log is to be read on, offset by partition.
+
+        Where it cannot be opened now, there are no positions: `add` tries again, and raises them.
 
         Arguments:
             path: the file; its folder is made where it is missing.
             log: identity of the log (cluster and topic); an index of another log is thrown away.
         """
-        return await self._run(partial(self._open, path, log))
+        self._opened = path, log
+        try:
+            return await self._run(self._open)
+        except (OSError, sqlite3.OperationalError) as error:
+            self._hinder(error)
+            return {}
 
     async def close(self) -> None:
         """Close the file."""
-        database, self._database = self._database, None
-        if database is not None:
-            await self._run(database.close)
+        if self._opened is not None:
+            self._opened = None
+            await self._run(self._let_go)
         self._thread.shutdown()
+
+    def follow(self, follower: Follower) -> None:
+        """Say who hands over the log."""
+        self._follower = follower
 
     def listen(self, listener: Callable[[Sequence[Entry]], None]) -> Callable[[], None]:
         """Call `listener` with what is new, once it can be queried; returns what ends that."""
         self._listeners.add(listener)
         return lambda: self._listeners.discard(listener)
 
-    async def add(self, records: Iterable[tuple[int, int, bytes | None]]) -> None:
-        """Take in records as (partition, offset, value), all or none; unreadable ones are passed over."""
+    async def add(self, records: Iterable[Record]) -> None:
+        """Take in records as (partition, offset, value), all or none; while the disk takes nothing, wait.
+
+        Unreadable ones are passed over, and versions older than the one that is here.
+
+        Raises:
+            ReadFrom: the index had to be opened or built again, and holds the log up to there.
+        """
         batch = list(records)
         entries = [entry for record in batch if (entry := _readable(*record))]
-        await self._run(partial(self._write, batch, entries))
-        for listener in tuple(self._listeners):
-            listener(entries)
+        taken = await self._insist(partial(self._write, batch, entries))
+        if taken:
+            for listener in tuple(self._listeners):
+                listener(taken)
 
     async def find(self, query: Query) -> list[Sighting]:
-        """Return the sightings that a query asks for, newest first."""
-        return await self._run(partial(self._find, query))
+        """Return the sightings that a query asks for, newest first.
+
+        Raises:
+            HistoryUnavailableError: the index cannot be asked now; so do all that ask it.
+        """
+        return await self._ask(partial(self._find, query))
 
     async def get(self, sighting: str) -> Sighting | None:
         """Return one sighting."""
-        found = await self._run(partial(self._select, "WHERE id = ?", [sighting]))
+        found = await self._ask(partial(self._select, "WHERE id = ?", [sighting]))
         return found[0].sighting if found else None
-
-    async def recent_on(self, log_partition: int) -> list[Sighting]:
-        """Return the sightings of a partition that are still open, and those that changed last."""
-        condition = "WHERE open = 1 AND partition = ?"
-        latest = f"WHERE open = 0 AND partition = ? ORDER BY offset DESC LIMIT {_RECENT}"
-        found = await self._run(partial(self._select, condition, [log_partition]))
-        found += reversed(await self._run(partial(self._select, latest, [log_partition])))
-        return [entry.sighting for entry in found]
 
     async def since(self, positions: Mapping[int, int], limit: int = 500) -> list[Entry]:
         """Return the first sightings, as they are now, that changed at or after these offsets.
 
         In the log's order, partition by partition; ask again from where they end until there are none.
         """
-        return await self._run(partial(self._since, dict(positions), limit))
+        return await self._ask(partial(self._since, dict(positions), limit))
 
     async def positions(self) -> Mapping[int, int]:
         """Return up to where the log has been taken in, next offset by partition."""
-        return await self._run(self._positions)
+        return await self._ask(self._positions)
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
+    async def _ask(self, work: Callable[[], T]) -> T:
+        return await self._run(partial(self._answer, work))
+
+    async def _insist(self, work: Callable[[], T]) -> T:
+        """Try until the disk plays along; say once that it does not, and once that it does again."""
+        while True:
+            try:
+                done = await self._run(work)
+            except (OSError, sqlite3.OperationalError) as error:
+                self._hinder(error)
+                await asyncio.sleep(_RETRY)
+            except ReadFrom:
+                self._relieve()
+                raise
+            else:
+                self._relieve()
+                return done
+
+    def _hinder(self, error: Exception) -> None:
+        if not self._hindered:
+            _log.warning("the index of sightings has to wait: %s; trying again", one_line(error))
+        self._hindered = True
+
+    def _relieve(self) -> None:
+        if self._hindered:
+            # As loud as the complaint: whoever heard that wants to know that it is over.
+            _log.warning("the index of sightings goes on")
+        self._hindered = False
+
     @property
     def _db(self) -> sqlite3.Connection:
         if self._database is None:
-            raise RuntimeError("the history is not open")
+            raise HistoryUnavailableError("the index of sightings is not open; the worker's log says why")
         return self._database
 
-    def _open(self, path: Path, log: str) -> Mapping[int, int]:
+    def _answer(self, work: Callable[[], T]) -> T:
+        try:
+            return work()
+        except sqlite3.DatabaseError as error:
+            if _is_damage(error):
+                with suppress(OSError):
+                    self._discard(error)
+            elif not isinstance(error, sqlite3.OperationalError):
+                raise
+            raise HistoryUnavailableError(f"the index of sightings cannot be read: {error}") from None
+
+    @property
+    def _place(self) -> tuple[Path, str]:
+        if self._opened is None:
+            raise RuntimeError("the history was not opened, or is closed")
+        return self._opened
+
+    def _open(self) -> Mapping[int, int]:
+        path, log = self._place
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._connect(path, log)
-        except sqlite3.OperationalError:
-            # Somebody else has it, or the disk is full: it is no worse for that.
-            raise
+            return self._connect(path, log)
         except sqlite3.DatabaseError as error:
-            _log.warning("the index of sightings is built again: %s", error)
-            self._discard(path)
-            self._connect(path, log)
+            if not _is_damage(error):
+                # Somebody else has it, or the disk is full: it is no worse for that.
+                raise
+            self._discard(error)
+            return self._connect(path, log)
+
+    def _connect(self, path: Path, log: str) -> Mapping[int, int]:
+        # SQLite gives what it puts beside the file, the newest sightings, the same mode.
+        path.touch(mode=0o600)
+        self._database = _connected(path, log)
         return self._positions()
 
-    def _connect(self, path: Path, log: str) -> None:
-        self._database = database = sqlite3.connect(path, check_same_thread=False)
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = NORMAL")
-        if path.stat().st_size <= _CHECKED:
-            _check(database)
-        (version,) = database.execute("PRAGMA user_version").fetchone()
-        (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if not tables:
-            self._create(database, log)
-        elif version != _VERSION or database.execute("SELECT log FROM origin").fetchone() != (log,):
-            self._discard(path)
-            self._connect(path, log)
+    def _let_go(self) -> None:
+        database, self._database = self._database, None
+        if database is not None:
+            database.close()
 
-    def _create(self, database: sqlite3.Connection, log: str) -> None:
-        with database:
-            database.executescript(_TABLES)
-            database.execute("INSERT INTO origin VALUES (?)", [log])
-            database.execute(f"PRAGMA user_version = {_VERSION}")
-
-    def _discard(self, path: Path) -> None:
-        if self._database is not None:
-            self._database.close()
+    def _discard(self, error: sqlite3.DatabaseError) -> None:
+        """Delete the file; the next one who adds something has it built again."""
+        path, _ = self._place
+        self._let_go()
         for suffix in ("", "-wal", "-shm"):
             Path(f"{path}{suffix}").unlink(missing_ok=True)
+        _log.warning("the index of sightings is built again: %s", error)
 
-    def _write(self, batch: Sequence[tuple[int, int, bytes | None]], entries: Sequence[Entry]) -> None:
+    def _write(self, batch: Sequence[Record], entries: Sequence[Entry]) -> list[Entry]:
+        if self._database is None:
+            raise ReadFrom(self._open())
+        try:
+            return self._take_in(batch, entries)
+        except sqlite3.DatabaseError as error:
+            if not _is_damage(error):
+                raise
+            self._discard(error)
+            raise ReadFrom(self._open()) from None
+
+    def _take_in(self, batch: Sequence[Record], entries: Sequence[Entry]) -> list[Entry]:
         now = int(time.time() * 1000)
         with self._db as database:
-            database.executemany(_UPSERT, [_row(entry) for entry in entries])
+            taken = [entry for entry in entries if database.execute(_UPSERT, _row(entry)).rowcount]
             database.executemany(
                 "INSERT OR REPLACE INTO positions VALUES (?, ?)",
                 [(place, offset + 1) for place, offset, _ in batch],
             )
             database.execute("DELETE FROM sightings WHERE last < ?", [now - self._keep])
+        return taken
 
     def _find(self, query: Query) -> list[Sighting]:
         conditions: dict[str, Any] = {
@@ -233,15 +318,57 @@ class History:
         return dict(self._db.execute("SELECT partition, next FROM positions"))
 
 
-def _check(database: sqlite3.Connection) -> None:
-    (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
-    if found != "ok":
-        raise sqlite3.DatabaseError("it is damaged")
+def _connected(path: Path, log: str) -> sqlite3.Connection:
+    database = sqlite3.connect(path, check_same_thread=False)
+    try:
+        _prepare(database, path, log)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _prepare(database: sqlite3.Connection, path: Path, log: str) -> None:
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("PRAGMA synchronous = NORMAL")
+    # A face that is deleted must not be found in the file.
+    database.execute("PRAGMA secure_delete = ON")
+    (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if tables:
+        _check(database, path, log)
+    else:
+        _create(database, log)
+
+
+def _check(database: sqlite3.Connection, path: Path, log: str) -> None:
+    if path.stat().st_size <= _CHECKED:
+        (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise sqlite3.DatabaseError("it is damaged")
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if version != _VERSION:
+        raise sqlite3.DatabaseError("it is of another version")
+    if database.execute("SELECT log FROM origin").fetchone() != (log,):
+        raise sqlite3.DatabaseError("it is of another log")
+
+
+def _create(database: sqlite3.Connection, log: str) -> None:
+    with database:
+        database.executescript(_TABLES)
+        database.execute("INSERT INTO origin VALUES (?)", [log])
+        database.execute(f"PRAGMA user_version = {_VERSION}")
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Tell whether a file is of no use, rather than out of reach for now."""
+    # A table that is not there, or a format that SQLite does not know: neither is mended by waiting.
+    lasting = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+    return lasting or type(error) is sqlite3.DatabaseError
 
 
 def _row(entry: Entry) -> tuple[Any, ...]:
     seen = entry.sighting
-    times = (seen.first, seen.last, int(seen.open))
+    times = (seen.first, seen.last, int(seen.open), seen.revision)
     return seen.id, seen.stream, seen.person, *times, entry.partition, entry.offset, encode(seen)
 
 

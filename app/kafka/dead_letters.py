@@ -2,17 +2,14 @@
 
 import logging
 import time
-from typing import TYPE_CHECKING, NamedTuple
 
 from app.kafka.delivery import Delivery
+from app.kafka.intake import Received
 from app.messages import DeadLetter, MessageError, encode
 from app.metrics import Metrics
 from app.topics import Topics
 
-if TYPE_CHECKING:
-    import faust
-
-__all__ = ["DeadLetters", "Received", "received"]
+__all__ = ["DeadLetters"]
 
 _log = logging.getLogger(__name__)
 
@@ -20,55 +17,47 @@ _log = logging.getLogger(__name__)
 _SMALL = 64 * 1024
 
 
-class Received(NamedTuple):
-    """A message as the consumer hands it out."""
-
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-
-
 class DeadLetters:
-    """The dead letters: messages that cannot be handled, with the reason."""
+    """Writes dead letters; a message counts as handled once its letter is delivered."""
 
     def __init__(self, delivery: Delivery, topics: Topics, metrics: Metrics) -> None:
         self._delivery = delivery
         self._topic = topics.dead_letters
-        self._pictures = (topics.frames.name, topics.recordings.name)
+        #: What is left where it is: pictures, and what people can be told by.
+        self._heavy = {
+            topic.name
+            for topic in (
+                topics.frames, topics.recordings, topics.faces, topics.enrolments, topics.checkpoints,
+            )
+        }  # fmt: skip
         self._metrics = metrics
 
-    async def send(self, letter: Received, reason: str, detail: str) -> None:
-        """Write a message to the dead letters; a frame or a large one stays where it is, referred to."""
-        small = letter.value is not None and len(letter.value) <= _SMALL
-        travels = small and letter.topic not in self._pictures
+    async def send(self, message: Received, reason: str, detail: str) -> None:
+        """Write down a message that cannot be handled; what is heavy or private stays where it is."""
+        small = message.value is not None and len(message.value) <= _SMALL
+        travels = small and message.topic not in self._heavy
         dead = DeadLetter(
-            topic=letter.topic,
-            partition=letter.partition,
-            offset=letter.offset,
-            key=letter.key[:256] if letter.key else None,
+            topic=message.topic,
+            partition=message.partition,
+            offset=message.offset,
+            key=message.key[:256] if message.key else None,
             reason=reason,
             detail=detail,
             at=int(time.time() * 1000),
-            value=letter.value if travels else None,
+            value=message.value if travels else None,
         )
-        self._metrics.dead_letters.labels(letter.topic, reason).inc()
-        _log.warning("%s %d:%d is a dead letter: %s", letter.topic, letter.partition, letter.offset, detail)
+        self._metrics.dead_letters.labels(message.topic, reason).inc()
+        _log.warning(
+            "%s %d:%d is a dead letter: %s", message.topic, message.partition, message.offset, detail
+        )
         await self._delivery.send(self._topic, dead.key, encode(dead))
 
-    async def send_failed(self, letter: Received, error: Exception) -> None:
-        """Write a message down that could not be handled; what nobody foresaw is logged as well."""
+    async def send_failed(self, message: Received, error: Exception) -> None:
+        """Write down a message whose handling failed; what nobody foresaw is logged as well."""
         if isinstance(error, MessageError):
-            await self.send(letter, error.reason, str(error))
+            await self.send(message, error.reason, str(error))
             return
         _log.error(
-            "%s %d:%d could not be handled", letter.topic, letter.partition, letter.offset, exc_info=error
+            "%s %d:%d could not be handled", message.topic, message.partition, message.offset, exc_info=error
         )
-        await self.send(letter, "internal-error", type(error).__name__)
-
-
-def received(event: "faust.EventT[bytes]") -> Received:
-    """Return the message of an event."""
-    message = event.message
-    return Received(message.topic, message.partition, message.offset, message.key, message.value)
+        await self.send(message, "internal-error", type(error).__name__)

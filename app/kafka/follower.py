@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError
 from app.settings import Settings
 from app.topics import MAX_MESSAGE_BYTES, TopicSpec
 
-__all__ = ["Follower"]
+__all__ = ["Follower", "ReadFrom"]
 
 _log = logging.getLogger(__name__)
 
@@ -19,12 +19,25 @@ _RETRY = 1.0
 Records = Sequence[ConsumerRecord]
 
 
+class ReadFrom(Exception):
+    """Raised by a handler that holds less, or more, than was thought: reading goes on from `positions`.
+
+    Nothing of its batch counts as handled; partitions that are not named are read from their oldest record.
+    """
+
+    def __init__(self, positions: Mapping[int, int]) -> None:
+        super().__init__(positions)
+        self.positions = positions
+
+
 class Follower:
     """Hand every record of a topic to `handle`, in batches, for as long as it runs.
 
     Arguments:
         positions: where to begin, offset by partition; those not named begin at the oldest record.
-        handle: is awaited with the records of one fetch, in order within a partition.
+        handle: is awaited with the records of one fetch, in order within a partition; with none where a
+            second went by without any, so that it can mend what it keeps. What it raises ends `run`,
+            `ReadFrom` apart.
     """
 
     def __init__(
@@ -36,6 +49,7 @@ class Follower:
     ) -> None:
         self._topic = topic
         self._positions = dict(positions)
+        self._ends: dict[int, int] = {}
         self._handle = handle
         self._moved = asyncio.Condition()
         self._placed = asyncio.Event()
@@ -52,12 +66,18 @@ class Follower:
         """Follow until cancelled."""
         partitions = [TopicPartition(self._topic.name, number) for number in range(self._topic.partitions)]
         try:
-            while not self._placed.is_set():
-                await self._place(partitions)
             while True:
+                while not self._placed.is_set():
+                    await self._place(partitions)
                 await self._step()
         finally:
             await self._consumer.stop()
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether all that was on the topic when reading began, or began again, has been handled."""
+        ends = self._ends.items()
+        return self._placed.is_set() and all(self._positions.get(place, 0) >= end for place, end in ends)
 
     async def caught_up(self, partition: int) -> None:
         """Wait until everything that is on the partition now has been handled."""
@@ -81,8 +101,8 @@ class Follower:
         try:
             if not self._connected:
                 await self._consumer.start()
+                self._consumer.assign(partitions)
                 self._connected = True
-            self._consumer.assign(partitions)
             await self._seek(partitions)
         except KafkaError as error:
             _log.warning("cannot follow %s: %s; trying again", self._topic.name, error)
@@ -93,6 +113,7 @@ class Follower:
     async def _seek(self, partitions: Sequence[TopicPartition]) -> None:
         oldest = await self._consumer.beginning_offsets(partitions)
         newest = await self._consumer.end_offsets(partitions)
+        self._ends = {place.partition: end for place, end in newest.items()}
         for place in partitions:
             wanted = self._positions.get(place.partition, 0)
             # A topic made anew is shorter than what was read of the old one: read it from its start.
@@ -108,9 +129,26 @@ class Follower:
             await asyncio.sleep(_RETRY)
             return
         records = [record for batch in batches.values() for record in batch]
-        if records:
+        try:
             await self._handle(records)
-            await self._move({record.partition: record.offset + 1 for record in records})
+        except ReadFrom as wish:
+            await self._begin_again(wish.positions)
+        else:
+            await self._move(await self._reached())
+
+    async def _begin_again(self, positions: Mapping[int, int]) -> None:
+        self._placed.clear()
+        self._positions = dict(positions)
+        # A handler that loses what it holds again and again must not have the log read without a pause.
+        await asyncio.sleep(_RETRY)
+
+    async def _reached(self) -> Mapping[int, int]:
+        """Return where reading goes on, by partition.
+
+        No record need be before the end of a log: compaction leaves gaps, and transactions leave marks.
+        """
+        places = self._consumer.assignment()
+        return {place.partition: await self._consumer.position(place) for place in places}
 
     async def _move(self, positions: Mapping[int, int]) -> None:
         async with self._moved:

@@ -60,29 +60,35 @@ class Recogniser:
     def analyse_all(self, images: Sequence[Image]) -> list[Analysis]:
         """Analyse `images`, of any sizes, together; the seconds of each are its share."""
         started = time.perf_counter()
-        detections = self.detector.detect_all(images)
+        found = self.detect_all(images)
         detected = time.perf_counter()
-        gates = [gate(found, self._min_face, self._embed_score) for found in detections]
-        aligned = [
-            _aligned(image, found, passed)
-            for image, found, passed in zip(images, detections, gates, strict=True)
-        ]
+        gates = [passed for _, passed in found]
+        aligned = [self.align(image, *one) for image, one in zip(images, found, strict=True)]
         all_aligned = time.perf_counter()
-        embeddings = self._embed(aligned, gates)
+        embeddings = self.embed_all(aligned, gates)
         seconds = {
             "detect": (detected - started) / len(images),
             "align": (all_aligned - detected) / len(images),
             "embed": (time.perf_counter() - all_aligned) / len(images),
         }
-        columns = zip(detections, gates, embeddings, aligned, strict=True)
+        columns = zip((one for one, _ in found), gates, embeddings, aligned, strict=True)
         return [Analysis(*column, dict(seconds)) for column in columns]
 
-    def check(self) -> None:
-        """Run both nets on a picture without content; raise what they raise."""
-        self.detector.detect(np.full((64, 64, 3), 128, np.uint8))
-        self.embedder.embed(np.full((1, SIZE, SIZE, 3), 128, np.uint8))
+    def detect_all(self, images: Sequence[Image]) -> list[tuple[Detections, NDArray[np.uint8]]]:
+        """Find the faces of each of `images`, and say which of them are to be embedded, (N,) uint8 `Gate`."""
+        return [
+            (found, gate(found, self._min_face, self._embed_score))
+            for found in self.detector.detect_all(images)
+        ]
 
-    def _embed(self, aligned: Sequence[Image], gates: Sequence[NDArray[np.uint8]]) -> list[Floats]:
+    def align(self, image: Image, detections: Detections, gates: NDArray[np.uint8]) -> Image:
+        """Return the faces of `image`, (N, 112, 112, 3) uint8 BGR; zeros where the gate kept one back."""
+        aligned = np.zeros((len(detections), SIZE, SIZE, 3), dtype=np.uint8)
+        for row in np.flatnonzero(gates == Gate.PASSED):
+            aligned[row] = align(image, detections.landmarks[row])
+        return aligned
+
+    def embed_all(self, aligned: Sequence[Image], gates: Sequence[NDArray[np.uint8]]) -> list[Floats]:
         """Return the embeddings (N, D) of each image's faces; those of all images are made together."""
         passed = np.concatenate(gates) == Gate.PASSED
         embeddings = np.zeros((len(passed), self.embedder.dimension), dtype=np.float32)
@@ -90,13 +96,10 @@ class Recogniser:
         ends = np.cumsum([len(column) for column in gates])[:-1]
         return np.split(embeddings, ends)
 
-
-def _aligned(image: Image, detections: Detections, gates: NDArray[np.uint8]) -> Image:
-    """Return the faces of `image`, (N, 112, 112, 3) uint8 BGR; zeros for those that did not pass the gate."""
-    aligned = np.zeros((len(detections), SIZE, SIZE, 3), dtype=np.uint8)
-    for row in np.flatnonzero(gates == Gate.PASSED):
-        aligned[row] = align(image, detections.landmarks[row])
-    return aligned
+    def check(self) -> None:
+        """Run both nets on a picture without content; raise what they raise."""
+        self.detector.detect(np.full((64, 64, 3), 128, np.uint8))
+        self.embedder.embed(np.full((1, SIZE, SIZE, 3), 128, np.uint8))
 
 
 def load_recogniser(settings: Settings, report: Report | None = None) -> Recogniser:

@@ -1,9 +1,14 @@
 """The identities: a changelog-backed GlobalTable of enrolled people that every worker holds."""
 
+import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
+from aiokafka.errors import KafkaError
+from faust.exceptions import ProducerSendError
+from faust.tables.globaltable import GlobalTable
+from faust.types.tuples import FutureMessage
 
 from app.messages import Enrolment, MessageError, Person, decode, encode
 from app.metrics import Metrics
@@ -12,9 +17,30 @@ from app.tables.gallery import Gallery
 if TYPE_CHECKING:
     import faust
 
-__all__ = ["Identities"]
+__all__ = ["AwaitedTable", "Identities"]
 
 _log = logging.getLogger(__name__)
+
+_FIRST_WAIT, _LONGEST_WAIT = 0.2, 5.0
+
+
+class AwaitedTable(GlobalTable):
+    """A global table that can be asked whether its changelog has the last change.
+
+    Faust sends changes and does not wait for them, nor does its commit: a crash in between loses them.
+    """
+
+    _sent: FutureMessage | None = None
+
+    def send_changelog(self, *arguments: Any, **options: Any) -> FutureMessage:
+        """Send a change, and remember it."""
+        self._sent = super().send_changelog(*arguments, **options)
+        return self._sent
+
+    async def delivered(self) -> None:
+        """Wait until the changelog has the last change; raises what the producer does."""
+        if self._sent is not None:
+            await self._sent
 
 
 class Identities:
@@ -27,7 +53,7 @@ class Identities:
     def __init__(self, app: "faust.App", gallery: Gallery, metrics: Metrics) -> None:
         self.gallery = gallery
         # One partition and one change at a time: what Faust's own documentation asks of a global table.
-        self.table = app.GlobalTable(
+        table = app.GlobalTable(
             "identities",
             partitions=1,
             recovery_buffer_size=1,
@@ -37,6 +63,8 @@ class Identities:
             on_changelog_event=self._on_changelog_event,
             help="Enrolled people.",
         )
+        # The settings of the application say so.
+        self.table = cast(AwaitedTable, table)
         self.table.on_recover(self.rebuild)
         metrics.people.set_function(lambda: len(gallery.people))
         metrics.templates.set_function(lambda: gallery.templates)
@@ -45,7 +73,8 @@ class Identities:
         """Carry out an enrolment; only inside the agent that owns the table."""
         key = enrolment.person.encode()
         if enrolment.action == "remove":
-            self.table.pop(key, None)
+            # Also where they are not in the table: a crash may have kept the changelog from hearing of it.
+            await self._write(key, None)
             await self.gallery.remove(enrolment.person)
             return
         stored = self._stored(key)
@@ -53,8 +82,30 @@ class Identities:
             _log.warning("photographs of somebody who was removed in the meantime are not taken")
         else:
             person = _enrolled(stored, enrolment)
-            self.table[key] = encode(person)
+            await self._write(key, encode(person))
             await self.gallery.put(person)
+
+    async def _write(self, key: bytes, value: bytes | None) -> None:
+        """Change the table; returns once its changelog, which all others read, has the change."""
+        wait = _FIRST_WAIT
+        while True:
+            self._change(key, value)
+            try:
+                await self.table.delivered()
+                return
+            except (KafkaError, ProducerSendError) as error:
+                _log.warning("the identities cannot be written: %s; trying again in %.1f s", error, wait)
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, _LONGEST_WAIT)
+
+    def _change(self, key: bytes, value: bytes | None) -> None:
+        """Change the table, and send the change also where the table has it already."""
+        if value is not None:
+            self.table[key] = value
+        elif key in self.table:
+            del self.table[key]
+        else:
+            self.table.on_key_del(key)
 
     async def rebuild(self) -> None:
         """Build the gallery from the table."""

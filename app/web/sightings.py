@@ -2,14 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
 
-from app.history.index import Entry, History, Query
+from app.history.index import Entry, History, HistoryUnavailableError, Query
 from app.messages import MessageError, Sighting, stream_name
 from app.web.endless import endless
 from app.web.errors import api_error
@@ -38,13 +38,17 @@ class SightingViews:
         ]
 
     async def list(self, request: web.Request) -> web.Response:
-        """List sightings, newest first."""
-        found = await self._history.find(_query(request.query))
-        return web.json_response({"sightings": [described(sighting) for sighting in found]})
+        """List sightings, newest first, and say whether these are all."""
+        query = _query(request.query)
+        with _available():
+            found = await self._history.find(query)
+        told = [described(sighting) for sighting in found]
+        return web.json_response({"sightings": told, "complete": self._history.complete})
 
     async def crop(self, request: web.Request) -> web.Response:
         """Return the best aligned face of a sighting."""
-        sighting = await self._history.get(request.match_info["id"])
+        with _available():
+            sighting = await self._history.get(request.match_info["id"])
         if sighting is None or not sighting.crop:
             raise api_error(404, "no-such-sighting", "there is no such sighting, or no picture of it")
         return web.Response(body=sighting.crop, content_type="image/jpeg")
@@ -56,28 +60,40 @@ class SightingViews:
             since = parse_positions(last) if last else None
         except ValueError:
             raise api_error(400, "bad-event-id", "Last-Event-ID is not one of ours") from None
+        news: asyncio.Queue[Sequence[Entry]] = asyncio.Queue(_BACKLOG)
+        unlisten = self._history.listen(_offer(news))
+        try:
+            with _available():
+                # An empty id would be none: who comes back with it would miss what happened in between.
+                positions = dict(await self._history.positions()) or {0: 0}
+            return await self._answer(request, since, positions, news)
+        finally:
+            unlisten()
+
+    async def _answer(
+        self,
+        request: web.Request,
+        since: Mapping[int, int] | None,
+        positions: dict[int, int],
+        news: "asyncio.Queue[Sequence[Entry]]",
+    ) -> web.StreamResponse:
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
         )
         endless(request)
         await response.prepare(request)
-        news: asyncio.Queue[Sequence[Entry]] = asyncio.Queue(_BACKLOG)
-        unlisten = self._history.listen(_offer(news))
-        try:
-            with suppress(ConnectionError):
-                await self._send(response, since, news)
-        finally:
-            unlisten()
+        # A reader that is let go of comes back, and is told then what is the matter.
+        with suppress(ConnectionError, HistoryUnavailableError):
+            await self._send(response, since, positions, news)
         return response
 
     async def _send(
         self,
         response: web.StreamResponse,
         since: Mapping[int, int] | None,
+        positions: dict[int, int],
         news: "asyncio.Queue[Sequence[Entry]]",
     ) -> None:
-        # An empty id would be none: who comes back with it would miss what happened in between.
-        positions = dict(await self._history.positions()) or {0: 0}
         if since is not None:
             # A partition that the reader has not heard of is read from its start.
             # Nor is one that has been made anew waited for until it is as long as the old one was.
@@ -104,6 +120,15 @@ class SightingViews:
             data = json.dumps(described(entry.sighting))
             text = f"id: {write_positions(positions)}\nevent: sighting\ndata: {data}\n\n"
             await response.write(text.encode())
+
+
+@contextmanager
+def _available() -> Iterator[None]:
+    """Answer 503 where the history cannot be asked."""
+    try:
+        yield
+    except HistoryUnavailableError as error:
+        raise api_error(503, "history-unavailable", str(error)) from None
 
 
 def described(sighting: Sighting) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from app.history.streams import Streams, is_live
+from app.history.streams import Streams, heard_last, is_live, state_of
 from app.messages import StreamStatus
 from app.tables.gallery import Gallery
 from app.web.endless import endless
@@ -113,21 +113,24 @@ def _part(view: View) -> bytes:
 
 
 def _described(status: StreamStatus) -> dict[str, Any]:
-    live = is_live(status)
+    state, heard = state_of(status), heard_last(status)
     return {
         "name": status.stream,
-        "state": "live" if live else "silent",
+        "state": state,
         "live": status.live,
         "width": status.width,
         "height": status.height,
-        "fps": status.fps if live else 0.0,
+        "fps": status.fps if is_live(status) else 0.0,
         "age": round(status.age, 3),
         "faces": status.faces,
         "frames": status.frames,
+        "waiting": 0 if state == "silent" else status.waiting,
         "skipped": status.skipped,
+        "skipping": status.skipping if state in ("live", "overloaded") else 0.0,
         "captured": status.captured,
         "updated": status.updated,
-        "silent_for": 0 if live else round(time.time() - status.updated / 1000, 1),
+        "arrived": status.arrived,
+        "silent_for": round(time.time() - heard / 1000, 1) if state == "silent" else 0,
         "worker": status.worker,
         "mjpeg": f"/streams/{status.stream}.mjpeg",
     }

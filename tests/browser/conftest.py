@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from camera import Camera
 from cluster import Cluster, wait_for
 
 from app.broker import Broker
@@ -26,15 +27,14 @@ _FLAGS = [
 class Site:
     """A running Onlooker with the stream `clip`."""
 
-    def __init__(self, cluster: Cluster, frames: Path) -> None:
+    def __init__(self, cluster: Cluster, camera: Camera) -> None:
         self.cluster = cluster
-        self._frames = frames
+        self._camera = camera
         self._worker = cluster.worker().until_ready()
         #: Base address, the same after a stop and a start.
         self.url = self._worker.url
         # Slower than it was taken: two cores are for the worker and for the browser.
-        cluster.source(frames, "clip", "--loop", "--fps", "10")
-        self._until_seen("clip")
+        self._film("clip", fps=3)
 
     def stop(self) -> None:
         """Take the worker away."""
@@ -46,18 +46,20 @@ class Site:
 
     def add_stream(self, name: str) -> None:
         """Play the clip on one more stream until the end of the session."""
-        self.cluster.source(self._frames, name, "--loop", "--fps", "1")
-        self._until_seen(name)
+        self._film(name, fps=0.5)
 
-    def _until_seen(self, name: str) -> None:
+    def _film(self, name: str, fps: float) -> None:
+        self.cluster.source(self._camera.url(fps), name)
         wait_for(f"the stream {name}", lambda: self._worker.stream(name))
 
 
 @pytest.fixture(scope="session")
 def site(broker: Broker, audience: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Yield a running Onlooker."""
-    with Cluster(broker.url, tmp_path_factory.mktemp("site")) as cluster:
-        yield Site(cluster, audience)
+    folder = tmp_path_factory.mktemp("site")
+    # So patient that a busy machine shows late what it would not show else.
+    with Camera(audience) as camera, Cluster(broker.url, folder, live_max_age=5) as cluster:
+        yield Site(cluster, camera)
 
 
 # Not for the session: while it runs, Playwright keeps a loop in this thread, and no other can run.

@@ -99,6 +99,50 @@ def test_a_live_stream_moves(watched: Watched) -> None:
     assert watched.errors == []
 
 
+def _told(**fields: Any) -> dict[str, Any]:
+    """Return a stream as the worker tells of it."""
+    now = int(time.time() * 1000)
+    told = {
+        "live": True, "width": 640, "height": 360, "fps": 0.0, "age": 0.1, "faces": 0, "frames": 100,
+        "waiting": 0, "skipped": {}, "skipping": 0.0, "captured": now - 180_000, "updated": now - 180_000,
+        "arrived": now - 180_000, "silent_for": 180, "worker": "here:1", "mjpeg": "/streams/clip.mjpeg",
+    }  # fmt: skip
+    return told | fields
+
+
+def _in_every_state() -> list[dict[str, Any]]:
+    return [
+        _told(name="busy", state="overloaded", fps=2.1, skipping=7.9, skipped={"too-old": 1234}),
+        _told(name="lost", state="overloaded", skipping=10.0, skipped={"too-old": 98, "other": 2}),
+        _told(name="next", state="waiting", live=False, waiting=16, frames=0),
+        _told(name="once", state="silent"),
+    ]
+
+
+@pytest.mark.parametrize("device", ["context", "phone"])
+def test_a_stream_says_how_it_is(device: str, site: "Site", request: pytest.FixtureRequest) -> None:
+    watched = Watched(request.getfixturevalue(device).new_page())
+    page = watched.page
+    page.route("**/streams", lambda route: route.fulfill(json={"streams": _in_every_state()}))
+    page.goto(site.url)
+
+    def says(stream: str, chip: str, facts: str, veil: str) -> None:
+        tile = page.locator(f'[data-stream="{stream}"]')
+        expect(tile.locator(".chip")).to_have_text(chip)
+        expect(tile.locator(".facts")).to_have_text(facts)
+        expect(tile.locator(".veil")).to_have_text(veil)
+
+    says("busy", "Overloaded", "1,234 frames skipped · 2.1 fps", "overloaded, 1,234 frames skipped")
+    says("lost", "Overloaded", "none recognised for 3 min", "overloaded, 100 frames skipped")
+    says("next", "Waiting", "none recognised yet", "waiting, 16 frames")
+    says("once", "Silent", "", "silent for 3 min")
+    expect(page.locator("#streams-note")).to_have_text(
+        "0 streams live · 2 overloaded · 1 waiting · 1 silent · 2 frames/s"
+    )
+    cut = "(all) => all.filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.textContent)"
+    assert page.locator(".facts, .chip, .veil").evaluate_all(cut) == []
+
+
 def test_a_stream_is_enlarged_and_closed_by_keyboard(watched: Watched) -> None:
     page = watched.page
     button = page.get_by_role("button", name="Enlarge clip")

@@ -12,6 +12,7 @@ import aiohttp
 import numpy as np
 import pytest
 from aiokafka import AIOKafkaProducer, ConsumerRecord
+from camera import Camera
 from cluster import Cluster, Worker, read_topic, wait_for
 from numpy.typing import NDArray
 
@@ -33,7 +34,8 @@ Array = NDArray[Any]
 
 @pytest.fixture(scope="module")
 def cluster(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with Cluster(broker.url, tmp_path_factory.mktemp("spine")) as cluster:
+    # So patient that a busy machine recognises late what it would not recognise else.
+    with Cluster(broker.url, tmp_path_factory.mktemp("spine"), live_max_age=10) as cluster:
         yield cluster
 
 
@@ -59,11 +61,12 @@ def recording(cluster: Cluster, worker: Worker, obama: str, clip: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def camera(cluster: Cluster, recording: str, worker: Worker, audience: Path) -> str:
-    """Play the last frames of the clip again and again, and return the stream's name."""
-    cluster.source(audience, "camera", "--loop", "--fps", "12")
-    wait_for("the camera", lambda: worker.stream("camera").get("frames"))
-    return "camera"
+def camera(cluster: Cluster, recording: str, worker: Worker, audience: Path) -> Iterator[str]:
+    """Let a camera show the last frames of the clip again and again, and yield the stream's name."""
+    with Camera(audience) as filming:
+        cluster.source(filming.url(6), "camera")
+        wait_for("the camera", lambda: worker.stream("camera").get("frames"))
+        yield "camera"
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +91,7 @@ async def log_of_sightings(cluster: Cluster) -> list[tuple["ConsumerRecord[bytes
 
 
 async def test_every_frame_has_its_faces_once_and_in_order(cluster: Cluster, recording: str) -> None:
-    frames = await read_topic(cluster.settings, Topics(cluster.settings).frames)
+    frames = await read_topic(cluster.settings, Topics(cluster.settings).recordings)
     written = [(r.partition, r.offset) for r in frames if r.key == recording.encode()]
     faces = await faces_of(cluster, recording)
     assert [(found.partition, found.offset) for found in faces] == written
@@ -155,7 +158,7 @@ async def test_mjpeg_of_a_person_shows_no_frame_without_them(
         assert answer.content_type == "multipart/x-mixed-replace"
         reader = aiohttp.MultipartReader.from_response(answer)
         # For longer than the loop: they must have been away in between.
-        while not shown or shown[-1] - shown[0] < 10_000:
+        while not shown or shown[-1] - shown[0] < 14_000:
             part = await reader.next()
             assert isinstance(part, aiohttp.BodyPartReader)
             shown.append(int(part.headers["X-Captured"]))
@@ -238,7 +241,7 @@ async def test_a_broken_frame_is_a_dead_letter_and_the_stream_goes_on(
     cluster: Cluster, worker: Worker
 ) -> None:
     topics = Topics(cluster.settings)
-    # Larger than what a worker fetches at once, and from a camera that does not know the time.
+    # Larger than what a worker fetches at once, and from a medium that does not know the time.
     noise = np.random.default_rng(0).integers(0, 255, (1200, 1600, 3), np.uint8)
     good = encode_jpeg(noise, 95)
     assert len(good) > 2**20
@@ -248,7 +251,7 @@ async def test_a_broken_frame_is_a_dead_letter_and_the_stream_goes_on(
         bootstrap_servers=cluster.settings.bootstrap, max_request_size=2**23
     ) as producer:
         places = [
-            await producer.send_and_wait(topics.frames.name, value, key, headers=kept)
+            await producer.send_and_wait(topics.recordings.name, value, key, headers=kept)
             for value, kept in (
                 (b"\xff\xd8\xff" + b"\x93NUMPY" * 40, headers),
                 (b"GIF89a", headers),
@@ -261,13 +264,14 @@ async def test_a_broken_frame_is_a_dead_letter_and_the_stream_goes_on(
     assert [found.offset for found in await faces_of(cluster, "broken")] == [places[-1].offset]
     records = await read_topic(cluster.settings, topics.dead_letters)
     dead_letters = [decode(DeadLetter, record.value) for record in records]
-    assert [(letter.offset, letter.reason) for letter in dead_letters if letter.key == b"broken"] == [
+    # What cannot even be read need not wait for its turn.
+    assert sorted((letter.offset, letter.reason) for letter in dead_letters if letter.key == b"broken") == [
         (place.offset, reason)
         for place, reason in zip(
             places[:-1], ("not-an-image", "not-an-image", "malformed", "unknown-schema"), strict=True
         )
     ]
-    assert {letter.topic for letter in dead_letters} == {topics.frames.name}
+    assert {letter.topic for letter in dead_letters} == {topics.recordings.name}
 
 
 def test_an_unreadable_message_of_each_agent_is_a_dead_letter(cluster: Cluster, worker: Worker) -> None:

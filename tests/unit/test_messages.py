@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as nps
 from makers import axis, make_enrolment, make_faces, make_frame, make_person, make_sighting, make_status
 
 from app.messages import (
+    Checkpoint,
     DeadLetter,
     Enrolment,
     Faces,
@@ -29,7 +30,7 @@ from app.messages import (
 )
 
 JPEG = b"\xff\xd8\xff"
-KINDS = [Faces, Sighting, Person, Enrolment, StreamStatus, DeadLetter]
+KINDS = [Faces, Sighting, Person, Enrolment, StreamStatus, Checkpoint, DeadLetter]
 
 quick = settings(deadline=None, max_examples=60)
 
@@ -71,7 +72,7 @@ messages = st.one_of(
     st.builds(
         Sighting, v=st.just(1), id=texts, stream=names, person=st.none() | texts, name=st.none() | texts,
         first=counts, last=counts, frames=counts, offset=counts, score=st.none() | similarities,
-        crop=st.binary(max_size=20), crop_score=measures, open=st.booleans(),
+        crop=st.binary(max_size=20), crop_score=measures, open=st.booleans(), revision=counts,
     ),
     st.builds(
         Person, v=st.just(1), id=texts, name=texts, created=counts, updated=counts, revision=texts,
@@ -87,7 +88,11 @@ messages = st.one_of(
         faces_offset=st.none() | counts, worker=texts, updated=counts, captured=counts, fps=measures,
         age=measures,
         width=pixels, height=pixels, live=st.booleans(), faces=counts, frames=counts,
-        skipped=st.dictionaries(texts, counts, max_size=3),
+        skipped=st.dictionaries(texts, counts, max_size=3), waiting=counts, arrived=counts,
+        skipping=measures, counted=st.dictionaries(texts, counts, max_size=3),
+    ),
+    st.builds(
+        Checkpoint, v=st.just(1), stream=names, partition=counts, next=counts, state=st.binary(max_size=20),
     ),
     st.builds(
         DeadLetter, v=st.just(1), topic=texts, partition=counts, offset=counts,
@@ -104,6 +109,7 @@ EXAMPLES = [
     make_person("ada", axis(0), axis(1)),
     make_enrolment("ada", axis(0)),
     make_status(),
+    Checkpoint(stream="door", partition=1, next=2, state=b"x"),
     DeadLetter(
         topic="frames", partition=1, offset=2, key=b"door", reason="malformed", detail="", at=3, value=b"x"
     ),
@@ -288,9 +294,24 @@ def test_no_number_that_json_cannot_say(number: float) -> None:
         (make_sighting(), "crop_score"),
         (make_status(), "fps"),
         (make_status(), "age"),
+        (make_status(), "skipping"),
     ):
         with pytest.raises(MessageError):
             decode(type(message), changed(message, **{field: number}))
+
+
+@pytest.mark.parametrize(
+    ("message", "later"),
+    [
+        (make_sighting(), {"revision": 0}),
+        (make_status(), {"waiting": 0, "arrived": 0, "skipping": 0.0, "counted": {}}),
+    ],
+    ids=["Sighting", "StreamStatus"],
+)
+def test_what_was_written_before_a_field_was_there_is_read(message: Any, later: dict[str, Any]) -> None:
+    fields = msgspec.msgpack.decode(encode(message))
+    old = msgspec.msgpack.encode({name: fields[name] for name in fields.keys() - later.keys()})
+    assert msgspec.structs.asdict(decode(type(message), old)).items() >= later.items()
 
 
 def test_columns_have_one_length() -> None:

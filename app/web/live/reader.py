@@ -72,7 +72,8 @@ class Reader:
             faces = decode(Faces, record.value)
             place = self._lanes[faces.live]
             # Alone: the other lane would be fetched from its start.
-            self._frames.assign([place])
+            if self._frames.assignment() != {place}:
+                self._frames.assign([place])
             self._frames.seek(place, faces.offset)
             batches = await self._frames.getmany(timeout_ms=_FRAME_WAIT, max_records=1)
             for found in batches.get(place, []):

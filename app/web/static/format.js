@@ -2,6 +2,7 @@
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const figures = new Intl.NumberFormat("en");
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
 
 /**
@@ -39,7 +40,7 @@ export function span(seconds) {
  * @param {string} [many]
  */
 export function count(number, one, many = `${one}s`) {
-  return `${number} ${number === 1 ? one : many}`;
+  return `${figures.format(number)} ${number === 1 ? one : many}`;
 }
 
 /** @param {string[]} words */

@@ -97,7 +97,8 @@ export class Streams {
 /** @param {import("./tile.js").Stream[]} list */
 function summary(list) {
   if (!list.length) return "";
-  const silent = list.filter((stream) => stream.state === "silent").length;
-  const fps = list.reduce((sum, stream) => sum + (stream.state === "live" ? stream.fps : 0), 0);
-  return [`${count(list.length - silent, "stream")} live`, ...(silent ? [`${silent} silent`] : []), `${fps.toFixed(0)} frames/s`].join(" · ");
+  const number = (state) => list.filter((stream) => stream.state === state).length;
+  const others = ["overloaded", "waiting", "silent"].filter(number).map((state) => `${number(state)} ${state}`);
+  const fps = list.reduce((sum, stream) => sum + stream.fps, 0);
+  return [`${count(number("live"), "stream")} live`, ...others, `${fps.toFixed(0)} frames/s`].join(" · ");
 }

@@ -8,10 +8,14 @@ import { Screen } from "./screen.js";
 
 /**
  * @typedef {{name: string, live: boolean, width: number, height: number, fps: number, age: number,
- *   faces: number, frames: number, skipped: Record<string, number>, updated: number, captured: number,
- *   worker: string, state: "live"|"silent", mjpeg: string}} Stream
+ *   faces: number, frames: number, waiting: number, skipped: Record<string, number>, updated: number,
+ *   captured: number, arrived: number, worker: string, state: "live"|"overloaded"|"waiting"|"silent",
+ *   mjpeg: string}} Stream
  * @typedef {{canvas: HTMLCanvasElement, veil: HTMLElement, state: HTMLElement, facts: HTMLElement, names: HTMLUListElement}} Parts
  */
+
+/** Milliseconds after which a picture that stays has to be explained. */
+const STILL = 5000;
 
 /** Fills the parts of a stream's view from `GET /streams` and from the pictures of `/live`. */
 export class StreamView {
@@ -29,11 +33,10 @@ export class StreamView {
   update(stream) {
     this.stream = stream;
     const { state, facts } = this.parts;
-    const silent = stream.state === "silent";
     state.dataset.state = stream.state;
-    setText(state, silent ? "Silent" : stream.live ? "Live" : "Recording");
-    setText(facts, silent ? "" : factsOf(stream));
-    facts.title = skippedOf(stream);
+    setText(state, wordOf(stream));
+    setText(facts, factsOf(stream));
+    facts.title = detailsOf(stream);
     this.tick();
   }
 
@@ -55,8 +58,20 @@ export class StreamView {
     if (!this.stream) return "";
     const { worker } = document.body.dataset;
     if (worker && worker !== "ready") return worker === "gone" ? "no answer from the worker" : "the worker is starting…";
-    if (this.stream.state === "silent") return `no frames since ${span(Math.max(1, Math.round((workerTime() - this.stream.captured) / 1000)))}`;
-    return this.screen.drawn ? "" : "waiting for a picture…";
+    switch (this.stream.state) {
+      case "silent":
+        return `silent for ${since(Math.max(this.stream.updated, this.stream.arrived))}`;
+      case "waiting":
+        return `waiting, ${count(this.stream.waiting, "frame")}`;
+      case "overloaded":
+        return this.#moves() ? "" : `overloaded, ${skippedOf(this.stream)}`;
+      default:
+        return this.screen.drawn ? "" : "waiting for a picture…";
+    }
+  }
+
+  #moves() {
+    return this.screen.drawn > 0 && performance.now() - this.screen.drawn < STILL;
   }
 }
 
@@ -81,12 +96,43 @@ export class Tile extends StreamView {
 }
 
 /** @param {Stream} stream */
-function factsOf(stream) {
-  return [`${stream.fps.toFixed(1)} fps`, `${span(stream.age)} old`, count(stream.faces, "face")].join(" · ");
+function wordOf({ state, live }) {
+  if (state === "live") return live ? "Live" : "Recording";
+  return { overloaded: "Overloaded", waiting: "Waiting", silent: "Silent" }[state];
 }
 
 /** @param {Stream} stream */
-function skippedOf(stream) {
+function factsOf(stream) {
+  const fps = `${stream.fps.toFixed(1)} fps`;
+  switch (stream.state) {
+    case "silent":
+      return "";
+    case "waiting":
+      return noneOf(stream);
+    case "overloaded":
+      return stream.fps ? [skippedOf(stream), fps].join(" · ") : noneOf(stream);
+    default:
+      return [fps, `${span(stream.age)} old`, count(stream.faces, "face")].join(" · ");
+  }
+}
+
+/** @param {Stream} stream */
+function noneOf({ frames, updated }) {
+  return frames ? `none recognised for ${since(updated)}` : "none recognised yet";
+}
+
+/** @param {number} milliseconds since the epoch */
+function since(milliseconds) {
+  return span(Math.max(1, Math.round((workerTime() - milliseconds) / 1000)));
+}
+
+/** @param {Stream} stream */
+function skippedOf({ skipped }) {
+  return `${count(Object.values(skipped).reduce((sum, number) => sum + number, 0), "frame")} skipped`;
+}
+
+/** @param {Stream} stream */
+function detailsOf(stream) {
   const reasons = Object.entries(stream.skipped).map(([reason, number]) => `${number} ${reason}`);
   return [`${stream.width} × ${stream.height}`, `${stream.frames} recognised`, ...(reasons.length ? [`skipped: ${reasons.join(", ")}`] : []), stream.worker].join(" · ");
 }

@@ -1,51 +1,52 @@
-"""A Faust application without a broker, and the real parts that the agents are made of."""
+"""What the agents' tests are given."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import cv2
 import faust
+import numpy as np
 import pytest
-from makers import KeptDelivery
+from makers import EMBEDDER, axis, make_person
+from workbench import Bench, MakeBench, Patient, Stage
 
-from app.kafka.dead_letters import DeadLetters
-from app.metrics import Metrics
+from app.agents import identify
+from app.agents.nets import Nets
 from app.models.images import encode_jpeg
+from app.models.pipeline import Recogniser
 from app.settings import Settings
-from app.topics import Topics
-
-
-class Stage:
-    """What an agent stands on: a Faust application in memory, and an delivery that keeps all."""
-
-    def __init__(self, app: faust.App) -> None:
-        self.app = app
-        self.settings = Settings(in_flight=3)
-        self.topics = Topics(self.settings)
-        self.metrics = Metrics()
-        self.delivery = KeptDelivery()
-        self.dead_letters = DeadLetters(self.delivery, self.topics, self.metrics)
-
-    def agent(self, topic: str, run: Callable[..., Any]) -> Any:
-        """Return the context in which an agent is fed by hand."""
-        channel = self.app.topic(topic, key_type=bytes, value_type=bytes)
-        agent = self.app.agent(channel, name=topic)(run)
-        self.app.finalize()
-        self.app.conf.store = "memory://"
-        self.app.flow_control.resume()
-        return agent.test_context()
+from app.tables.gallery import Gallery
+from app.tables.identities import AwaitedTable
 
 
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     app = faust.App(
         "agents", broker="kafka://127.0.0.1:9", store="memory://", datadir=tmp_path,
-        key_serializer="raw", value_serializer="raw",
+        key_serializer="raw", value_serializer="raw", GlobalTable=AwaitedTable,
     )  # fmt: skip
     yield Stage(app)
-    # Acknowledging makes a consumer, whose thread is never started: only its loop is there to be closed.
+    # Some of Faust's own asks for the consumer, whose thread is never started: only its loop is to be closed.
     app.consumer._thread.thread_loop.close()
+
+
+@pytest.fixture
+def patient() -> Iterator[Patient]:
+    made = Patient()
+    yield made
+    made.let_go()
+
+
+@pytest.fixture
+def make_bench(stage: Stage, nets: Nets) -> MakeBench:
+    """Return what makes a bench, on nets of its own where they are given."""
+
+    def make(other: Recogniser | None = None, **more: Any) -> Bench:
+        used = nets if other is None else Nets(lambda: other, "finder@01234567", EMBEDDER)
+        return Bench(stage, used, Settings(**{"in_flight": 3} | more))
+
+    return make
 
 
 @pytest.fixture(scope="session")
@@ -58,3 +59,23 @@ def photo(still: Callable[[str], Any]) -> Callable[[str], bytes]:
         return encode_jpeg(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
 
     return read
+
+
+@pytest.fixture(scope="session")
+def plain() -> Callable[[int], bytes]:
+    """Return what makes a JPEG of so many pixels in width."""
+    return lambda width: encode_jpeg(np.full((16, width, 3), 90, np.uint8))
+
+
+@pytest.fixture
+async def gallery() -> Gallery:
+    made = Gallery(EMBEDDER, threshold=0.4, margin=0.05)
+    await made.load([make_person("ada", axis(0)), make_person("bob", axis(1))])
+    return made
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Return settings with which a stream is silent at once."""
+    monkeypatch.setattr(identify, "_LEAST_SILENCE", 0.0)
+    return {"sighting_gap": 0.001}

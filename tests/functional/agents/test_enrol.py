@@ -1,12 +1,18 @@
 """The enrolment agent writes the table, and the gallery follows."""
 
+import asyncio
 from typing import Any
 
 import pytest
+from aiokafka.errors import KafkaTimeoutError
+from faust.exceptions import ProducerSendError
 from makers import EMBEDDER, axis, make_enrolment, make_template
+from studio import until
+from workbench import Changelog, Stage
 
 from app.agents.enrol import Enrol
-from app.messages import DeadLetter, Person, decode, encode
+from app.messages import Person, decode, encode
+from app.tables import identities as module
 from app.tables.gallery import Gallery
 from app.tables.identities import Identities
 
@@ -14,25 +20,36 @@ from app.tables.identities import Identities
 class Office:
     """The agent, fed by hand, and its table."""
 
-    def __init__(self, stage: Any) -> None:
+    def __init__(self, stage: Stage) -> None:
         self.stage = stage
+        self.changelog = Changelog()
+        producer: Any = self.changelog
+        stage.app.producer = producer
         self.gallery = Gallery(EMBEDDER, 0.4, 0.05)
         self.identities = Identities(stage.app, self.gallery, stage.metrics)
-        self.context = stage.agent("enrolments", Enrol(self.identities, stage.dead_letters).run)
+        enrol = Enrol(self.identities, stage.intake, stage.dead_letters)
+        self.context = stage.agent("enrolments", enrol.run)
+        self.ledger = stage.of("enrolments")
+
+    async def put(self, agent: Any, enrolment: Any) -> None:
+        """Let a wish come."""
+        key = enrolment.person.encode()
+        await self.stage.put(agent, "enrolments", encode(enrolment), key=key)
 
     async def send(self, agent: Any, *enrolments: Any) -> None:
+        """Let wishes come, each when the one before has been carried out."""
         for enrolment in enrolments:
-            await agent.put(encode(enrolment), key=enrolment.person.encode(), wait=False)
-            revision = enrolment.id if enrolment.action == "add" else None
-            await self.gallery.wait_for(enrolment.person, revision)
+            await self.put(agent, enrolment)
+            await self.stage.all_done("enrolments")
 
     def stored(self, person: str) -> Person | None:
+        """Return what the table holds of somebody."""
         value = self.identities.table.get(person.encode())
         return decode(Person, value) if value else None
 
 
 @pytest.fixture
-def office(stage: Any) -> Office:
+def office(stage: Stage) -> Office:
     return Office(stage)
 
 
@@ -44,8 +61,8 @@ async def test_a_person_is_written_and_can_be_matched(office: Office) -> None:
     assert (person.name, person.created, person.updated, person.revision) == ("Ada", 7, 7, "ada-wish")
     assert len(person.templates) == 1
     assert office.gallery.match(axis(0)[None])[0].person == "ada"
-    value = office.stage.metrics.registry.get_sample_value
-    assert (value("onlooker_gallery_people"), value("onlooker_gallery_templates")) == (1, 1)
+    assert (office.stage.value("gallery_people"), office.stage.value("gallery_templates")) == (1, 1)
+    assert office.changelog.changes == [(b"ada", encode(person))]
 
 
 async def test_photographs_are_added_and_a_person_renamed(office: Office) -> None:
@@ -82,11 +99,11 @@ async def test_a_person_is_removed(office: Office) -> None:
 
 async def test_an_unreadable_wish_is_a_dead_letter(office: Office) -> None:
     async with office.context as agent:
-        await agent.put(b"junk", key=b"ada", wait=False)
+        await office.stage.put(agent, "enrolments", b"junk", key=b"ada")
         await office.send(agent, make_enrolment("bob", axis(1)))
-    (kept,) = office.stage.delivery.of(office.stage.topics.dead_letters)
-    letter = decode(DeadLetter, kept.value)
-    assert (letter.topic, letter.reason, letter.value) == ("enrolments", "malformed", b"junk")
+        (letter,) = await office.stage.letters(1)
+    assert (letter.topic, letter.offset, letter.reason) == ("enrolments", 0, "malformed")
+    assert set(office.gallery.people) == {"bob"}
 
 
 async def test_the_gallery_is_built_from_the_table(office: Office, caplog: pytest.LogCaptureFixture) -> None:
@@ -111,11 +128,10 @@ async def test_what_nobody_foresaw_is_a_dead_letter(
 
     monkeypatch.setattr(office.gallery, "put", fragile)
     async with office.context as agent:
-        await agent.put(encode(make_enrolment("ada", axis(0))), key=b"ada", wait=False)
-        await office.send(agent, make_enrolment("bob", axis(1)))
-    (kept,) = office.stage.delivery.of(office.stage.topics.dead_letters)
-    letter = decode(DeadLetter, kept.value)
+        await office.send(agent, make_enrolment("ada", axis(0)), make_enrolment("bob", axis(1)))
+        (letter,) = await office.stage.letters(1)
     assert (letter.topic, letter.reason) == ("enrolments", "internal-error")
+    assert office.ledger.committable == 2
     assert "the gallery gave up" in caplog.text
 
 
@@ -124,8 +140,53 @@ async def test_photographs_that_come_late_do_not_bring_back_who_was_removed(offi
         await office.send(agent, make_enrolment("ada", axis(0)))
         await office.send(agent, make_enrolment("ada", axis(1), id="more", known=True))
         await office.send(agent, make_enrolment("ada", action="remove", name=None))
-        late = make_enrolment("ada", axis(2), id="late", known=True)
-        await agent.put(encode(late), key=b"ada", wait=False)
+        await office.send(agent, make_enrolment("ada", axis(2), id="late", known=True))
         await office.send(agent, make_enrolment("bob", axis(3)))
     assert office.stored("ada") is None
     assert set(office.gallery.people) == {"bob"}
+
+
+async def test_a_wish_is_done_when_the_changelog_has_it(office: Office) -> None:
+    office.changelog.open.clear()
+    async with office.context as agent:
+        await office.put(agent, make_enrolment("ada", axis(0)))
+        await until(lambda: office.changelog.changes)
+        await asyncio.sleep(0.02)
+        assert office.ledger.committable == 0
+        # Nor is she named before the others may know of her.
+        assert not office.gallery.people
+        office.changelog.open.set()
+        await until(lambda: office.ledger.committable == 1)
+    assert set(office.gallery.people) == {"ada"}
+
+
+@pytest.mark.parametrize("failure", [KafkaTimeoutError(), ProducerSendError("no")], ids=["Kafka", "Faust"])
+@pytest.mark.parametrize("action", ["add", "remove"])
+async def test_a_change_that_the_changelog_does_not_take_is_tried_again(
+    office: Office,
+    action: str,
+    failure: Exception,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(module, "_FIRST_WAIT", 0.001)
+    async with office.context as agent:
+        await office.send(agent, make_enrolment("ada", axis(0)))
+        office.changelog.failures += [failure] * 3
+        await office.send(agent, make_enrolment("ada", axis(1), id="then", action=action))
+    changes = office.changelog.changes[1:]
+    assert len(changes) == 4
+    assert len({*changes}) == 1
+    assert (changes[0][1] is None) == (action == "remove")
+    assert caplog.text.count("the identities cannot be written") == 3
+    assert ("ada" in office.gallery.people) == (action == "add")
+    assert office.ledger.committable == 2
+
+
+async def test_who_is_removed_is_removed_from_the_changelog_too_whatever_the_table_holds(
+    office: Office,
+) -> None:
+    """A worker that died may have taken them out of its own table alone."""
+    async with office.context as agent:
+        await office.send(agent, make_enrolment("ada", action="remove", name=None))
+    assert office.changelog.changes == [(b"ada", None)]

@@ -3,20 +3,19 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from makers import EMBEDDER, START, make_frame
+from studio import until
+from workbench import MakeBench
 
-from app.agents import analyst
-from app.agents.analyst import NetsError
-from app.agents.board import Board
+from app.agents import inference
+from app.agents.inference import NetsError
 from app.agents.nets import Nets
-from app.agents.recognise import Recognise
-from app.messages import DeadLetter, Faces, Frame, decode, encode_frame
 from app.models.detection import Detector
 from app.models.gate import Gate
 from app.models.images import decode_jpeg, encode_jpeg
@@ -39,65 +38,12 @@ def nets(recogniser: Recogniser) -> Nets:
     return Nets(lambda: recogniser, "finder@01234567", EMBEDDER)
 
 
-class Bench:
-    """The agent, fed by hand."""
-
-    def __init__(self, stage: Any, nets: Nets, settings: Settings) -> None:
-        self.stage = stage
-        self.board = Board(stage.topics, stage.delivery, stage.metrics, lambda: "here:1")
-        self.recognise = Recognise(
-            settings, stage.topics, nets, stage.delivery, stage.dead_letters, self.board, stage.metrics
-        )
-        self.context = stage.agent("frames", self._run)
-        self.events: list[Any] = []
-        #: What the run ended with.
-        self.ended: list[BaseException] = []
-
-    async def _run(self, stream: Any) -> None:
-        try:
-            await self.recognise.run(stream)
-        except BaseException as error:
-            self.ended.append(error)
-            raise
-
-    async def send(self, agent: Any, frame: Frame, **changed: Any) -> None:
-        key, value, headers = encode_frame(frame)
-        message = {"value": value, "key": key, "headers": dict(headers), "partition": 1} | changed
-        self.events.append(await agent.put(**message, wait=False))
-
-    async def faces(self, count: int) -> list[Faces]:
-        kept = await self.stage.delivery.wait_for(self.stage.topics.faces, count)
-        return [decode(Faces, delivered.value) for delivered in kept]
-
-    async def dead_letters(self, count: int) -> list[DeadLetter]:
-        kept = await self.stage.delivery.wait_for(self.stage.topics.dead_letters, count)
-        return [decode(DeadLetter, delivered.value) for delivered in kept]
-
-
-@pytest.fixture
-def make_bench(stage: Any, nets: Nets) -> Any:
-    def make(other: Nets = nets, **more: Any) -> Bench:
-        return Bench(stage, other, Settings(in_flight=3, **more))
-
-    return make
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-
-
-def acknowledged(events: list[Any]) -> bool:
-    return all(event.message.acked for event in events)
-
-
-async def test_a_real_frame(make_bench: Any, photo: Any, recogniser: Recogniser, nets: Nets) -> None:
+async def test_a_real_frame(make_bench: MakeBench, photo: Any, recogniser: Recogniser, nets: Nets) -> None:
     bench, jpeg = make_bench(), photo(TWO_PEOPLE)
-    async with bench.context as agent:
-        await bench.send(agent, make_frame(jpeg, seq=7, width=1, height=1))
+    async with bench.recordings as agent:
+        await bench.send(agent, make_frame(jpeg, seq=7, width=1, height=1), partition=1)
         (faces,) = await bench.faces(1)
-        await until(lambda: acknowledged(bench.events))
+        await bench.stage.all_done("recordings", 1)
     expected = recogniser.analyse(decode_jpeg(jpeg))
     assert len(faces) == 2
     assert (faces.stream, faces.partition, faces.offset, faces.seq) == ("door", 1, 0, 7)
@@ -111,99 +57,153 @@ async def test_a_real_frame(make_bench: Any, photo: Any, recogniser: Recogniser,
     assert (delivered.key, delivered.partition) == (b"door", 1)
 
 
-async def test_order_is_kept_with_several_frames_in_flight(make_bench: Any, photo: Any) -> None:
+async def test_order_is_kept_with_several_frames_in_flight(make_bench: MakeBench, photo: Any) -> None:
     """Frames that take long stand before frames that take none: all of them leave in their order."""
     bench = make_bench()
     slow, pictures = photo(TWO_PEOPLE), 12
-    async with bench.context as agent:
+    async with bench.recordings as agent:
         for seq in range(pictures):
             await bench.send(agent, make_frame(EMPTY if seq % 3 else slow, seq=seq, captured=START + seq))
         found = await bench.faces(pictures)
-        await until(lambda: acknowledged(bench.events))
+        await bench.stage.all_done("recordings")
     assert [faces.seq for faces in found] == list(range(pictures))
     assert [faces.offset for faces in found] == list(range(pictures))
     assert [len(faces) for faces in found] == [0 if seq % 3 else 2 for seq in range(pictures)]
 
 
+async def test_whose_crops_travel_is_decided_in_order(make_bench: MakeBench, photo: Any) -> None:
+    """The second frame is looked at long before the first one, and comes so soon that its crops stay."""
+    bench, quick = make_bench(), photo(TWO_PEOPLE)
+    slow = encode_jpeg(cv2.resize(decode_jpeg(quick), None, fx=6, fy=6))
+    async with bench.recordings as agent:
+        for seq, jpeg in enumerate((slow, quick)):
+            await bench.send(agent, make_frame(jpeg, seq=seq, captured=START + seq))
+        found = await bench.faces(2)
+    assert [[crop is not None for crop in faces.crops] for faces in found] == [[True, True], [False, False]]
+
+
 async def test_frames_of_several_streams_go_through_the_nets_together(
-    make_bench: Any, recogniser: Recogniser, nets: Nets
+    make_bench: MakeBench, recogniser: Recogniser
 ) -> None:
     sizes: list[int] = []
 
     class Counting(Recogniser):
-        def analyse_all(self, images: Any) -> Any:
+        def detect_all(self, images: Any) -> Any:
             sizes.append(len(images))
-            return recogniser.analyse_all(images)
+            return recogniser.detect_all(images)
 
     counting = Counting(recogniser.detector, recogniser.embedder, 24, 0.5, recogniser.batch)
-    bench = make_bench(Nets(lambda: counting, nets.detector, nets.embedder), batch_wait=1.0)
+    bench = make_bench(counting, batch_wait=1.0, in_flight=1)
     streams = ["door", "hall", "desk", "yard", "gate", "roof"]
-    async with bench.context as agent:
+    async with bench.recordings as agent:
         for stream in streams:
             await bench.send(agent, make_frame(EMPTY, stream=stream))
         found = await bench.faces(len(streams))
-        await until(lambda: acknowledged(bench.events))
+        await bench.stage.all_done("recordings")
     assert [faces.stream for faces in found] == streams
     assert sum(sizes) == len(streams)
     assert max(sizes) == recogniser.batch
 
 
-async def test_nothing_is_acknowledged_before_it_is_written(make_bench: Any) -> None:
+async def test_nothing_is_done_before_it_is_written(make_bench: MakeBench) -> None:
     bench = make_bench()
-    bench.stage.delivery.open.clear()
-    async with bench.context as agent:
+    faces = bench.stage.topics.faces
+    bench.stage.delivery.hold(faces)
+    async with bench.recordings as agent:
         await bench.send(agent, make_frame(EMPTY))
-        await asyncio.sleep(0.3)
-        assert not acknowledged(bench.events)
-        bench.stage.delivery.open.set()
-        await until(lambda: acknowledged(bench.events))
-    assert len(bench.stage.delivery.of(bench.stage.topics.faces)) == 1
+        await until(lambda: bench.stage.delivery.withheld(faces))
+        assert bench.stage.of("recordings").in_work == 1
+        bench.stage.delivery.let_go(faces)
+        await bench.stage.all_done("recordings")
+    assert len(bench.stage.delivery.of(faces)) == 1
 
 
-async def test_a_bad_frame_is_a_dead_letter_and_the_stream_goes_on(make_bench: Any, photo: Any) -> None:
+async def test_a_bad_frame_is_a_dead_letter_and_the_stream_goes_on(make_bench: MakeBench, photo: Any) -> None:
     bench, good = make_bench(), photo(ONE)
-    async with bench.context as agent:
-        await bench.send(agent, make_frame(good, seq=0))
-        await bench.send(agent, make_frame(good[: len(good) // 2], seq=1))
-        await bench.send(agent, make_frame(good, seq=2), headers={})
-        await bench.send(agent, make_frame(good, seq=3), key=b"no name")
-        await bench.send(agent, make_frame(good, seq=4), value=b"GIF89a")
-        await bench.send(agent, make_frame(b"\xff\xd8\xff junk \xff\xd9", seq=5))
-        await bench.send(agent, make_frame(good, seq=6))
-        found, dead_letters = await bench.faces(2), await bench.dead_letters(5)
-        await until(lambda: acknowledged(bench.events))
+    async with bench.cameras as agent:
+        now = int(time.time() * 1000)
+
+        async def send(jpeg: bytes, seq: int, **changed: Any) -> None:
+            frame = make_frame(jpeg, seq=seq, live=True, captured=now + 60_000)
+            await bench.send(agent, frame, partition=1, **changed)
+
+        await send(good, 0)
+        await send(good[: len(good) // 2], 1)
+        await send(good, 2, headers={})
+        await send(good, 3, key=b"no name")
+        await send(good, 4, value=b"GIF89a")
+        await send(b"\xff\xd8\xff junk \xff\xd9", 5)
+        await send(good, 6)
+        found, dead_letters = await bench.faces(2), await bench.stage.letters(5)
+        await bench.stage.all_done("frames", 1)
     assert [faces.seq for faces in found] == [0, 6]
-    assert [(letter.offset, letter.reason) for letter in dead_letters] == [
+    assert sorted((letter.offset, letter.reason) for letter in dead_letters) == [
         (1, "not-an-image"), (2, "malformed"), (3, "malformed"), (4, "not-an-image"), (5, "not-an-image"),
     ]  # fmt: skip
     assert {(letter.topic, letter.partition) for letter in dead_letters} == {("frames", 1)}
     assert all(letter.detail for letter in dead_letters)
 
 
-async def test_what_nobody_foresaw_is_a_dead_letter_too(
-    make_bench: Any, nets: Nets, recogniser: Recogniser, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("stage_that_fails", ["detect_all", "align", "embed_all"])
+async def test_a_frame_on_which_the_nets_raise_is_a_dead_letter_and_the_next_ones_go_on(
+    make_bench: MakeBench,
+    photo: Any,
+    recogniser: Recogniser,
+    stage_that_fails: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    class Failing(Recogniser):
-        def analyse_all(self, images: Any) -> Any:
-            if any(image.shape[0] == 48 for image in images):
-                raise RuntimeError("the net gave up")
-            return recogniser.analyse_all(images)
+    works = getattr(recogniser, stage_that_fails)
+    small = encode_jpeg(np.zeros((48, 64, 3), np.uint8))
+    # What one frame makes each stage be given.
+    bad: dict[str, Any] = {
+        "detect_all": lambda images: any(image.shape[0] == 48 for image in images),
+        "align": lambda image, *_: image.shape[0] == 48,
+        "embed_all": lambda aligned, _: any(len(faces) == 0 for faces in aligned),
+    }
 
-    failing = Failing(recogniser.detector, recogniser.embedder, 24, 0.5, recogniser.batch)
-    bench = make_bench(Nets(lambda: failing, nets.detector, nets.embedder), batch_wait=0.3)
-    async with bench.context as agent:
-        await bench.send(agent, make_frame(encode_jpeg(np.zeros((48, 64, 3), np.uint8)), seq=0))
-        await bench.send(agent, make_frame(EMPTY, seq=1))
-        ((faces,), (letter,)) = await bench.faces(1), await bench.dead_letters(1)
-        await until(lambda: acknowledged(bench.events))
-    assert (faces.seq, letter.offset, letter.reason) == (1, 0, "internal-error")
+    def fragile(*given: Any) -> Any:
+        if bad[stage_that_fails](*given):
+            raise RuntimeError("the net gave up")
+        return works(*given)
+
+    failing = Recogniser(recogniser.detector, recogniser.embedder, 24, 0.5, recogniser.batch)
+    monkeypatch.setattr(failing, stage_that_fails, fragile)
+    bench, good = make_bench(failing, batch_wait=0.3), photo(ONE)
+    async with bench.recordings as agent:
+        for seq, jpeg in enumerate((small, good, good)):
+            await bench.send(agent, make_frame(jpeg, seq=seq))
+        (first, second), (letter,) = await bench.faces(2), await bench.stage.letters(1)
+        await bench.stage.all_done("recordings")
+        assert not bench.ended
+    assert (first.seq, second.seq, letter.offset, letter.reason) == (1, 2, 0, "internal-error")
     assert "the net gave up" in caplog.text
-    assert ("on 2 frames together, which are now tried one by one" in caplog.text) == (recogniser.batch > 1)
-    assert not [error for error in bench.ended if isinstance(error, Exception)]
+    assert ("frames together, which are now tried one by one" in caplog.text) == (recogniser.batch > 1)
+
+
+async def test_numbers_that_are_none_are_a_dead_letter(
+    make_bench: MakeBench, photo: Any, recogniser: Recogniser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the log would not take back must not end the run."""
+    embed, good = recogniser.embed_all, photo(ONE)
+
+    def odd(aligned: Any, gates: Any) -> Any:
+        return [rows * np.nan for rows in embed(aligned, gates)]
+
+    odder = Recogniser(recogniser.detector, recogniser.embedder, 24, 0.5, recogniser.batch)
+    monkeypatch.setattr(odder, "embed_all", odd)
+    bench = make_bench(odder)
+    async with bench.recordings as agent:
+        await bench.send(agent, make_frame(good, seq=0))
+        await bench.send(agent, make_frame(EMPTY, seq=1))
+        ((faces,), (letter,)) = await bench.faces(1), await bench.stage.letters(1)
+        await bench.stage.all_done("recordings")
+        assert not bench.ended
+    assert (faces.seq, letter.offset, letter.reason) == (1, 0, "internal-error")
 
 
 async def test_nets_that_fail_on_everything_end_the_run_and_lose_no_frame(
-    make_bench: Any, nets: Nets, recogniser: Recogniser, caplog: pytest.LogCaptureFixture
+    make_bench: MakeBench, recogniser: Recogniser
 ) -> None:
     """A GPU that is gone must not make dead letters of all that comes."""
 
@@ -212,42 +212,47 @@ async def test_nets_that_fail_on_everything_end_the_run_and_lose_no_frame(
             raise RuntimeError("CUDA error 700")
 
     broken = Recogniser(Gone(), recogniser.embedder, 24, 0.5, recogniser.batch)
-    bench = make_bench(Nets(lambda: broken, nets.detector, nets.embedder))
-    async with bench.context as agent:
+    bench = make_bench(broken)
+    async with bench.recordings as agent:
         for seq in range(4):
             await bench.send(agent, make_frame(EMPTY, seq=seq))
-        await until(lambda: bool(bench.ended))
-        await bench.send(agent, make_frame(EMPTY, seq=4), partition=0)
-        await asyncio.sleep(0.3)
+        await until(lambda: bench.ended)
     (group,) = bench.ended
     assert isinstance(group, ExceptionGroup)
     assert group.subgroup(NetsError) is not None
     assert "CUDA error 700" in str(group.exceptions[0])
-    assert not any(event.message.acked for event in bench.events)
+    assert bench.stage.of("recordings").committable == 0
     assert bench.stage.delivery.of(bench.stage.topics.dead_letters) == []
 
 
-async def test_what_comes_after_the_run_has_failed_is_not_acknowledged(make_bench: Any) -> None:
+async def test_faces_that_kafka_refuses_are_a_dead_letter_and_where_it_refuses_that_the_run_ends(
+    make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bench = make_bench()
+    topics, delivery = bench.stage.topics, bench.stage.delivery
+    post, refused = delivery.post, {topics.faces.name}
 
-    async def refuse(*message: Any) -> Any:
-        raise RuntimeError("Kafka says no")
+    def picky(topic: Any, *message: Any) -> Any:
+        if topic.name not in refused:
+            return post(topic, *message)
+        future = asyncio.get_running_loop().create_future()
+        future.set_exception(RuntimeError("Kafka says no"))
+        return future
 
-    async with bench.context as agent:
+    monkeypatch.setattr(delivery, "post", picky)
+    async with bench.recordings as agent:
         await bench.send(agent, make_frame(EMPTY, seq=0))
-        await bench.faces(1)
-        await until(lambda: acknowledged(bench.events))
-        bench.stage.delivery.put = refuse
+        (letter,) = await bench.stage.letters(1)
+        await bench.stage.all_done("recordings")
+        refused.add(topics.dead_letters.name)
         await bench.send(agent, make_frame(EMPTY, seq=1))
-        await until(lambda: bool(bench.ended))
-        for seq in range(2, 8):
-            await bench.send(agent, make_frame(EMPTY, seq=seq), partition=0)
-        await asyncio.sleep(0.3)
-    assert [event.message.acked for event in bench.events] == [True] + 7 * [False]
+        await until(lambda: bench.ended)
+    assert (letter.offset, letter.reason) == (0, "internal-error")
+    assert bench.stage.of("recordings").committable == 1
 
 
-async def test_a_stop_in_the_middle_of_the_work_buries_nothing(
-    make_bench: Any, monkeypatch: pytest.MonkeyPatch
+async def test_a_stop_in_the_middle_of_the_work_writes_no_dead_letter(
+    make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoding, go_on = threading.Event(), threading.Event()
 
@@ -256,46 +261,28 @@ async def test_a_stop_in_the_middle_of_the_work_buries_nothing(
         go_on.wait(30)
         return decode_jpeg(jpeg)
 
-    monkeypatch.setattr(analyst, "decode_jpeg", slowly)
+    monkeypatch.setattr(inference, "decode_jpeg", slowly)
     bench = make_bench()
-    async with bench.context as agent:
+    async with bench.recordings as agent:
         for seq in range(4):
             await bench.send(agent, make_frame(EMPTY, seq=seq))
         await until(decoding.is_set)
     go_on.set()
-    await until(lambda: not any(thread.name.startswith("recognise") for thread in threading.enumerate()))
+    await until(lambda: not any(thread.name.startswith("recordings") for thread in threading.enumerate()))
     delivery, topics = bench.stage.delivery, bench.stage.topics
     assert (delivery.of(topics.dead_letters), delivery.of(topics.faces)) == ([], [])
-    assert not any(event.message.acked for event in bench.events)
-
-
-async def test_old_live_frames_are_skipped_and_counted_and_recordings_never_are(make_bench: Any) -> None:
-    bench = make_bench(live_max_age=5.0)
-    now = int(time.time() * 1000)
-    async with bench.context as agent:
-        for seq, (live, age) in enumerate([(True, 60_000), (True, 0), (False, 60_000), (True, 60_000)]):
-            await bench.send(agent, make_frame(EMPTY, seq=seq, live=live, captured=now - age))
-        found = await bench.faces(2)
-        await until(lambda: acknowledged(bench.events))
-    assert [faces.seq for faces in found] == [1, 2]
-    await bench.board.publish()
-    value = bench.stage.metrics.registry.get_sample_value
-    labels = {"stream": "door", "reason": "too-old"}
-    assert value("onlooker_skipped_frames_total", labels) == 2
-    assert value("onlooker_frames_total", {"stream": "door"}) == 2
-    assert bench.stage.delivery.of(bench.stage.topics.dead_letters) == []
+    assert bench.stage.of("recordings").committable == 0
 
 
 async def test_gated_faces_carry_no_embedding(
-    make_bench: Any, photo: Any, recogniser: Recogniser, nets: Nets
+    make_bench: MakeBench, photo: Any, recogniser: Recogniser
 ) -> None:
     jpeg = photo("groups/t1.jpg")
     boxes = recogniser.analyse(decode_jpeg(jpeg)).detections.boxes
     sizes = (boxes[:, 2:] - boxes[:, :2]).min(axis=1)
     least = int(np.ceil(np.median(sizes)))
-    strict = Recogniser(recogniser.detector, recogniser.embedder, least, 0.5, recogniser.batch)
-    bench = make_bench(Nets(lambda: strict, nets.detector, nets.embedder))
-    async with bench.context as agent:
+    bench = make_bench(Recogniser(recogniser.detector, recogniser.embedder, least, 0.5, recogniser.batch))
+    async with bench.recordings as agent:
         await bench.send(agent, make_frame(jpeg))
         (faces,) = await bench.faces(1)
     passed = faces.gates == Gate.PASSED

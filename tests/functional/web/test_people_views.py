@@ -10,18 +10,16 @@ import cv2
 import faust
 import numpy as np
 import pytest
-from makers import KeptDelivery, axis, make_person
+from makers import axis, make_person
+from workbench import Changelog, Stage
 
 from app.agents.enrol import Enrol
 from app.agents.nets import Nets
-from app.kafka.dead_letters import DeadLetters
 from app.messages import Enrolment, encode
-from app.metrics import Metrics
 from app.models.images import decode_jpeg, encode_jpeg
 from app.settings import Settings
 from app.tables.gallery import Gallery
-from app.tables.identities import Identities
-from app.topics import Topics
+from app.tables.identities import AwaitedTable, Identities
 from app.web import people as module
 from app.web.people import PeopleViews
 from app.web.photos import PhotoReader
@@ -57,25 +55,20 @@ class House:
 async def office(tmp_path: Path) -> AsyncIterator[tuple[Gallery, Callable[..., Any], Any]]:
     app = faust.App(
         "web", broker="kafka://127.0.0.1:9", store="memory://", datadir=tmp_path,
-        key_serializer="raw", value_serializer="raw",
+        key_serializer="raw", value_serializer="raw", GlobalTable=AwaitedTable,
     )  # fmt: skip
-    metrics = Metrics()
+    stage = Stage(app)
+    producer: Any = Changelog()
+    app.producer = producer
     gallery = Gallery("faceplugin", 0.4, 0.05)
-    identities = Identities(app, gallery, metrics)
-    dead_letters = DeadLetters(KeptDelivery(), Topics(SETTINGS), metrics)
-    agent = app.agent(app.topic("enrolments", key_type=bytes, value_type=bytes), name="enrol")(
-        Enrol(identities, dead_letters).run
-    )
-    app.finalize()
-    app.conf.store = "memory://"
-    app.flow_control.resume()
-    async with agent.test_context() as fed:
+    identities = Identities(app, gallery, stage.metrics)
+    async with stage.agent("enrolments", Enrol(identities, stage.intake, stage.dead_letters).run) as fed:
 
         async def send(enrolment: Enrolment) -> None:
-            await fed.put(encode(enrolment), key=enrolment.person.encode(), wait=False)
+            await stage.put(fed, "enrolments", encode(enrolment), key=enrolment.person.encode())
 
         yield gallery, send, fed
-    # Acknowledging makes a consumer, whose thread is never started: only its loop is there to be closed.
+    # Some of Faust's own asks for the consumer, whose thread is never started: only its loop is to be closed.
     app.consumer._thread.thread_loop.close()
 
 

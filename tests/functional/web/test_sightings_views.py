@@ -2,13 +2,16 @@
 
 import asyncio
 import json
-from typing import Any
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import aiohttp
 import pytest
 from makers import START, make_sighting
 
-from app.history.index import History
+from app.history.index import History, HistoryUnavailableError
+from app.kafka.follower import Follower
 from app.messages import encode
 from app.web import sightings as module
 from app.web.sightings import SightingViews
@@ -85,10 +88,45 @@ async def test_a_sighting_as_it_is_told(client: Any, log: Log) -> None:
                 "id": "a", "stream": "door", "person": "ada", "name": "Ada", "first": START,
                 "last": START + 1000, "frames": 10, "score": 0.81, "open": True, "crop": "/sightings/a.jpg",
             }
-        ]
+        ],
+        "complete": False,
     }  # fmt: skip
     response = await client.get("/sightings/a.jpg")
     assert (response.content_type, await response.read()) == ("image/jpeg", b"\xff\xd8\xff picture")
+
+
+async def test_a_list_says_whether_it_is_complete(client: Any, log: Log) -> None:
+    """A worker that begins with an empty disk, or with a damaged index, knows little for a while."""
+    follower = SimpleNamespace(complete=False)
+    log.history.follow(cast(Follower, follower))
+    await log.write("a")
+    for complete in (False, True, False):
+        follower.complete = complete
+        answer = await (await client.get("/sightings")).json()
+        assert (len(answer["sightings"]), answer["complete"]) == (1, complete)
+
+
+@pytest.mark.parametrize("path", ["/sightings", "/sightings/a.jpg", "/events"])
+async def test_an_index_that_cannot_be_opened_is_unavailable(path: str, serve: Any, tmp_path: Path) -> None:
+    (tmp_path / "worker").write_text("where a folder should be")
+    history = History(keep=2**50)
+    await history.open(tmp_path / "worker" / "history.sqlite", "log")
+    client = await serve(SightingViews(history).routes())
+    response = await client.get(path)
+    assert (response.status, (await response.json())["reason"]) == (503, "history-unavailable")
+    await history.close()
+
+
+async def test_a_reader_is_let_go_of_where_the_index_fails(
+    client: Any, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: Any) -> Any:
+        raise HistoryUnavailableError("no disk")
+
+    await log.write("a")
+    monkeypatch.setattr(log.history, "since", fail)
+    reader = await read(client, "0-0")
+    assert await reader.response.content.read() == b""
 
 
 async def test_filters(client: Any, log: Log) -> None:

@@ -1,11 +1,13 @@
 """The streams over HTTP: as a list, one picture, and pictures without end."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import av
 import pytest
+from makers import make_status
 from studio import Studio, until
 
 from app.models.images import decode_jpeg
@@ -52,6 +54,31 @@ async def test_streams_are_listed_by_name(client: Any, studio: Studio) -> None:
     listed = (await (await client.get("/streams")).json())["streams"]
     assert [stream["name"] for stream in listed] == ["door", "yard"]
     assert listed[0]["mjpeg"] == "/streams/door.mjpeg"
+
+
+@pytest.mark.parametrize(
+    ("ago", "came", "told", "said"),
+    [
+        (0.1, 0.1, {"skipping": 1.0}, {"state": "live", "fps": 4.0, "waiting": 2, "skipping": 1.0}),
+        (0.1, 0.1, {"skipping": 9.0}, {"state": "overloaded", "fps": 4.0, "waiting": 2, "skipping": 9.0}),
+        (8, 0.1, {"skipping": 9.0}, {"state": "overloaded", "fps": 0.0, "waiting": 2, "skipping": 9.0}),
+        (60, 60, {"skipping": 9.0}, {"state": "waiting", "fps": 0.0, "waiting": 2, "skipping": 0.0}),
+        (90, 60, {"waiting": 0}, {"state": "silent", "fps": 0.0, "waiting": 0, "skipping": 0.0}),
+    ],
+    ids=["live", "overloaded", "overloaded and still", "waiting", "silent"],
+)
+async def test_a_stream_says_how_it_is(
+    client: Any, studio: Studio, ago: float, came: float, told: dict[str, Any], said: dict[str, Any]
+) -> None:
+    """It was recognised so many seconds ago, and frames of it came then."""
+    now = time.time()
+    fields = {"stream": "gate", "fps": 4.0, "waiting": 2, "skipping": 0.0} | told
+    status = make_status(updated=int((now - ago) * 1000), arrived=int((now - came) * 1000), **fields)
+    await studio.announce(status)
+    (_, listed, _) = (await (await client.get("/streams")).json())["streams"]
+    assert {name: listed[name] for name in said} == said
+    assert (listed["arrived"], listed["updated"]) == (status.arrived, status.updated)
+    assert listed["silent_for"] == (pytest.approx(60, abs=15) if said["state"] == "silent" else 0)
 
 
 async def test_the_newest_picture(client: Any, studio: Studio) -> None:

@@ -11,7 +11,7 @@ from app.messages import Frame, decode_frame
 from app.settings import Settings
 from app.topics import Topics
 
-ReadFrames = Callable[[Settings], Awaitable[list[Frame]]]
+ReadFrames = Callable[..., Awaitable[list[Frame]]]
 
 
 @pytest.fixture
@@ -22,11 +22,14 @@ def settings(broker) -> Settings:
 
 @pytest.fixture
 def read_frames() -> ReadFrames:
-    """Return a function that reads all frames on the log, in the log's order."""
+    """Return a function that reads all frames of a lane, in the log's order; the other one must be empty."""
 
-    async def read(settings: Settings) -> list[Frame]:
-        name = Topics(settings).frames.name
-        partitions = [TopicPartition(name, number) for number in range(settings.partitions)]
+    async def read(settings: Settings, *, live: bool = False) -> list[Frame]:
+        topics = Topics(settings)
+        partitions, others = (
+            [TopicPartition(topics.lane(lane).name, number) for number in range(settings.partitions)]
+            for lane in (live, not live)
+        )
         consumer = AIOKafkaConsumer(
             bootstrap_servers=settings.bootstrap,
             max_partition_fetch_bytes=2**23,
@@ -36,6 +39,7 @@ def read_frames() -> ReadFrames:
         try:
             consumer.assign(partitions)
             ends = await consumer.end_offsets(partitions)
+            assert not any((await consumer.end_offsets(others)).values())
             frames = []
             async with asyncio.timeout(30):
                 while len(frames) < sum(ends.values()):

@@ -134,8 +134,9 @@ async def test_a_live_source_skips_while_the_broker_is_away_and_goes_on(
     stop.set()
     await running
     assert not summary.errors
-    frames = await read_frames(settings)
+    frames = await read_frames(settings, live=True)
     assert len(frames) == summary.sent
+    assert all(frame.live for frame in frames)
     assert all(a.seq < b.seq for a, b in itertools.pairwise(frames))
     assert frames[-1].seq + 1 - len(frames) <= summary.skipped["newer-frame"]
     assert "does not answer" in caplog.text and "answers again" in caplog.text

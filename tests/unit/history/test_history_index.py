@@ -1,15 +1,23 @@
 """The history holds what the log says, can be asked, and is built again when it is of no use."""
 
+import asyncio
+import os
 import sqlite3
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from makers import make_sighting
 
-from app.history.index import Entry, History, Query
+from app.history import index as module
+from app.history.index import Entry, History, HistoryUnavailableError, Query
+from app.kafka.follower import Follower, ReadFrom
 from app.messages import encode
+
+Said = Callable[[], list[str]]
 
 DAY = 24 * 3600 * 1000
 NOW = int(time.time() * 1000)
@@ -26,6 +34,25 @@ async def history(path: Path) -> AsyncIterator[History]:
     assert await made.open(path, "log") == {}
     yield made
     await made.close()
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_RETRY", 0.01)
+
+
+@pytest.fixture
+def said(caplog: pytest.LogCaptureFixture) -> Said:
+    """Return what gives the warnings of the history, in order."""
+    return lambda: [record.getMessage() for record in caplog.records if record.name == module.__name__]
+
+
+async def until_waiting(said: Said) -> None:
+    """Wait until the history has complained, and for as long as a dozen more complaints would take."""
+    async with asyncio.timeout(20):
+        while not said():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.2)
 
 
 def seen(identity: str, offset: int = 0, partition: int = 0, **more: object) -> tuple[int, int, bytes]:
@@ -79,13 +106,6 @@ async def test_unreadable_records_are_passed_over_but_counted(history: History) 
     assert await history.positions() == {0: 8}
 
 
-async def test_what_is_open_on_a_partition_and_what_ended_last(history: History) -> None:
-    ended = [seen(f"e{offset}", offset, open=False) for offset in range(100)]
-    await history.add([*ended, seen("c", 0, 1), seen("a", 100)])
-    found = [sighting.id for sighting in await history.recent_on(0)]
-    assert found == ["a", *(f"e{offset}" for offset in range(36, 100))]
-
-
 async def test_since_gives_each_sighting_as_it_is_now(history: History) -> None:
     await history.add([seen("a", 0), seen("b", 1), seen("a", 2, frames=20), seen("c", 0, 1)])
     found = await history.since({0: 1, 1: 0})
@@ -115,9 +135,58 @@ async def test_listeners_hear_what_can_be_asked_already(history: History) -> Non
     assert len(heard) == 1
 
 
+async def places(history: History) -> list[tuple[str, int, int]]:
+    return [
+        (entry.sighting.id, entry.offset, entry.sighting.revision) for entry in await history.since({0: 0})
+    ]
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["one batch", "two batches"])
+@pytest.mark.parametrize(
+    ("revisions", "kept", "told"),
+    [
+        ([5, 7], (1, 7), [5, 7]),
+        ([7, 5], (0, 7), [7]),
+        ([7, 7], (1, 7), [7, 7]),
+        ([0, 0], (1, 0), [0, 0]),
+        ([7, 0], (0, 7), [7]),
+        ([5, 9, 7], (1, 9), [5, 9]),
+    ],
+)
+async def test_the_newer_version_stays(
+    history: History, revisions: list[int], kept: tuple[int, int], told: list[int], together: bool
+) -> None:
+    """A worker that was away writes what it knew when it left: after what another has written since."""
+    heard: list[Entry] = []
+    history.listen(heard.extend)
+    records = [seen("a", offset, revision=revision) for offset, revision in enumerate(revisions)]
+    for batch in [records] if together else [[record] for record in records]:
+        await history.add(batch)
+    assert await places(history) == [("a", *kept)]
+    assert [entry.sighting.revision for entry in heard] == told
+    assert await history.positions() == {0: len(revisions)}
+
+
+async def test_an_older_version_changes_nothing_that_can_be_asked_for(history: History) -> None:
+    await history.add([seen("a", 0, revision=9, person="ada", first=NOW - 5, last=NOW, open=False)])
+    await history.add([seen("a", 1, revision=8, person="bob", first=NOW - 9, last=NOW - 2, open=True)])
+    found = await history.get("a")
+    assert found and (found.person, found.first, found.open) == ("ada", NOW - 5, False)
+    assert (await ids(history, person="bob"), await ids(history, until=NOW - 7)) == ([], [])
+
+
 async def test_what_is_too_old_goes(history: History) -> None:
     await history.add([seen("old", 0, first=NOW - 2 * DAY, last=NOW - 2 * DAY), seen("new", 1)])
     assert await ids(history) == ["new"]
+
+
+async def test_what_is_too_old_goes_where_nothing_comes_any_more(
+    history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await history.add([seen("a")])
+    monkeypatch.setattr(time, "time", lambda: NOW / 1000 + 25 * 3600)
+    await history.add([])
+    assert await ids(history) == []
 
 
 async def test_reading_goes_on_after_a_restart(history: History, path: Path) -> None:
@@ -178,27 +247,163 @@ async def test_a_damaged_index_is_built_again(history: History, path: Path) -> N
     await again.close()
 
 
-async def test_an_index_that_somebody_else_has_is_left_alone(history: History, path: Path) -> None:
-    await history.add([seen("a")])
+async def test_an_index_that_somebody_else_has_is_left_alone_and_waited_for(
+    history: History, path: Path, said: Said
+) -> None:
+    await history.add([seen("a", 6)])
     await history.close()
     other = sqlite3.connect(path)
     other.execute("PRAGMA locking_mode = EXCLUSIVE")
     other.execute("BEGIN EXCLUSIVE")
     again = History(keep=DAY)
-    with pytest.raises(sqlite3.OperationalError, match="locked"):
-        await again.open(path, "log")
-    await again.close()
+    assert await again.open(path, "log") == {}
+    assert said() == ["the index of sightings has to wait: database is locked; trying again"]
     other.rollback()
     other.close()
-    assert await again_open(path) == ["a"]
+    with pytest.raises(ReadFrom) as wish:
+        await again.add([seen("b", 0)])
+    assert wish.value.positions == {0: 7}
+    assert await ids(again) == ["a"]
+    await again.close()
 
 
-async def again_open(path: Path) -> list[str]:
+async def test_an_index_that_cannot_be_opened_is_opened_later(path: Path, said: Said) -> None:
+    path.parent.write_text("where a folder should be")
+    history = History(keep=DAY)
+    assert await history.open(path, "log") == {}
+    adding = asyncio.create_task(history.add([]))
+    for ask in (history.find(Query()), history.get("a"), history.since({0: 0}), history.positions()):
+        with pytest.raises(HistoryUnavailableError):
+            await ask
+    await until_waiting(said)
+    assert len(said()) == 1
+    path.parent.unlink()
+    with pytest.raises(ReadFrom) as wish:
+        await adding
+    assert wish.value.positions == {}
+    assert said()[1:] == ["the index of sightings goes on"]
+    await history.add([seen("a")])
+    assert await ids(history) == ["a"]
+    await history.close()
+
+
+async def test_what_a_full_disk_does_not_take_is_taken_in_once_there_is_room(
+    history: History, said: Said
+) -> None:
+    heard: list[Entry] = []
+    history.listen(heard.extend)
+    await history.add([seen("a", 0)])
+    (pages,) = history._db.execute("PRAGMA page_count").fetchone()
+    history._db.execute(f"PRAGMA max_page_count = {pages}")
+    large = [seen(f"b{number}", number, crop=b"x" * 5000) for number in range(1, 9)]
+    adding = asyncio.create_task(history.add(large))
+    await until_waiting(said)
+    assert said() == ["the index of sightings has to wait: database or disk is full; trying again"]
+    assert (await ids(history), await history.positions(), len(heard)) == (["a"], {0: 1}, 1)
+
+    history._db.execute("PRAGMA max_page_count = 1000000")
+    await adding
+    assert said()[1:] == ["the index of sightings goes on"]
+    assert (len(await ids(history)), await history.positions(), len(heard)) == (9, {0: 9}, 9)
+    await history.add([seen("c", 9)])
+    assert len(said()) == 2
+
+
+async def test_who_waits_for_the_disk_can_be_stopped(history: History, said: Said) -> None:
+    history._db.execute("PRAGMA query_only = ON")
+    adding = asyncio.create_task(history.add([seen("a")]))
+    await until_waiting(said)
+    adding.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await adding
+
+
+@pytest.fixture
+async def damaged(history: History, path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[History]:
+    """Yield a history whose file is damaged, but too large to be checked when it is opened."""
+    await history.add([seen(f"{number}", number, crop=b"x" * 2000) for number in range(200)])
+    await history.close()
+    damage(path)
+    monkeypatch.setattr(module, "_CHECKED", 0)
+    again = History(keep=DAY)
+    assert await again.open(path, "log") == {0: 200}
+    yield again
+    await again.close()
+
+
+async def test_an_index_found_damaged_by_what_is_written_is_built_again(damaged: History) -> None:
+    with pytest.raises(ReadFrom) as wish:
+        await damaged.add([seen(f"{number}", 200 + number) for number in range(200)])
+    assert wish.value.positions == {}
+    assert (await ids(damaged), await damaged.positions()) == ([], {})
+    await damaged.add([seen("a")])
+    assert await ids(damaged) == ["a"]
+
+
+async def test_an_index_found_damaged_by_a_question_is_built_again(damaged: History) -> None:
+    for _ in range(2):
+        with pytest.raises(HistoryUnavailableError):
+            await damaged.find(Query(limit=1000))
+    with pytest.raises(ReadFrom) as wish:
+        await damaged.add([])
+    assert wish.value.positions == {}
+    assert await ids(damaged) == []
+
+
+async def test_nothing_to_add_is_nothing(history: History) -> None:
+    heard: list[Any] = []
+    history.listen(heard.append)
+    await history.add([])
+    await history.add([(0, 0, b"junk")])
+    assert (heard, await history.positions()) == ([], {0: 1})
+
+
+async def test_a_history_is_complete_when_all_of_the_log_was_handed_over(history: History) -> None:
+    assert not history.complete
+    for complete in (False, True):
+        history.follow(cast(Follower, SimpleNamespace(complete=complete)))
+        assert history.complete is complete
+
+
+@pytest.fixture
+def common_umask() -> Iterator[None]:
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+async def test_nobody_else_can_read_the_files(common_umask: None, path: Path) -> None:
     history = History(keep=DAY)
     await history.open(path, "log")
-    found = await ids(history)
+    await history.add([seen("a")])
+    modes = {file.name: oct(file.stat().st_mode & 0o777) for file in path.parent.iterdir()}
+    assert modes == {f"history.sqlite{suffix}": "0o600" for suffix in ("", "-wal", "-shm")}
     await history.close()
-    return found
+
+
+async def test_a_face_that_is_deleted_is_not_in_the_file_any_more(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = sqlite3.connect
+
+    def careless(*args: Any, **more: Any) -> sqlite3.Connection:
+        """Connect as SQLite does unless it was built to delete securely."""
+        database = connect(*args, **more)
+        database.execute("PRAGMA secure_delete = OFF")
+        return database
+
+    monkeypatch.setattr(sqlite3, "connect", careless)
+    crop = b"a face " * 300
+    for keep, record in ((2 * DAY, seen("old", 0, last=NOW - DAY, crop=crop)), (DAY // 2, seen("new", 1))):
+        history = History(keep)
+        await history.open(path, "log")
+        await history.add([record])
+        await history.close()
+        assert holds(path, b"a face a face") is (keep == 2 * DAY)
+
+
+def holds(path: Path, text: bytes) -> bool:
+    return text in path.read_bytes()
 
 
 async def test_a_history_that_was_never_opened_closes() -> None:

@@ -1,0 +1,73 @@
+"""Recordings have all threads while no camera has frames, and fewer while one has."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import pytest
+
+from app.agents import share as module
+from app.agents.share import Share, usable_cores
+
+
+async def taken(share: Share, wanted: int, stack: AsyncExitStack) -> int:
+    """Return how many of `wanted` places can be had now; they are kept until `stack` ends."""
+    for number in range(wanted):
+        try:
+            async with asyncio.timeout(0.3):
+                await stack.enter_async_context(share.room())
+        except TimeoutError:
+            return number
+    return wanted
+
+
+async def test_all_places_are_had_while_no_camera_has_frames() -> None:
+    async with AsyncExitStack() as stack:
+        assert await taken(Share(3, 1), 4, stack) == 3
+
+
+async def test_fewer_are_had_beside_a_camera_and_all_again_when_it_has_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    share = Share(3, 1)
+    share.camera()
+    async with AsyncExitStack() as stack:
+        assert await taken(share, 3, stack) == 1
+        monkeypatch.setattr(module, "_EXPECTED", 0.0)
+        assert await taken(share, 3, stack) == 2
+
+
+async def test_one_is_had_however_few_cores_there_are() -> None:
+    share = Share(2, 0)
+    share.camera()
+    async with AsyncExitStack() as stack:
+        assert await taken(share, 2, stack) == 1
+
+
+async def test_who_waits_goes_on_when_another_leaves() -> None:
+    share = Share(1, 1)
+    entered = asyncio.Event()
+
+    async def enter() -> None:
+        async with share.room():
+            entered.set()
+
+    async with share.room():
+        waiting = asyncio.create_task(enter())
+        await asyncio.sleep(0)
+        assert not entered.is_set()
+    async with asyncio.timeout(30):
+        await entered.wait()
+        await waiting
+
+
+async def test_a_place_is_given_back_where_the_work_fails() -> None:
+    share = Share(1, 1)
+    with pytest.raises(RuntimeError):
+        async with share.room():
+            raise RuntimeError
+    async with AsyncExitStack() as stack:
+        assert await taken(share, 1, stack) == 1
+
+
+def test_there_is_at_least_one_core() -> None:
+    assert usable_cores() >= 1

@@ -1,0 +1,117 @@
+"""The state of a stream is the same when it is read again, and nothing else passes for one."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from makers import START, make_sighting
+
+from app.messages import Checkpoint, MessageError, decode, encode
+from app.tracking.state import STATE_VERSION, Mark, StreamState, Visit, read_state, write_state
+
+
+def make_state() -> StreamState:
+    open_visit = Visit(make_sighting(crop=b"\xff\xd8\xff crop", crop_score=0.8), START + 500)
+    return StreamState(
+        live=Mark(7, START),
+        visits=[
+            open_visit,
+            Visit(make_sighting(id="b" * 24, person=None, name=None, score=None), None, True),
+        ],
+        pending=[make_sighting(open=False, revision=12)],
+    )
+
+
+def test_a_state_is_the_same_when_it_is_read_again() -> None:
+    state = make_state()
+    read = read_state(write_state(state))
+    assert read == state
+    assert (read.live, read.recorded) == (Mark(7, START), None)
+    assert [visit.closed for visit in read.visits] == [False, True]
+
+
+def test_a_stream_of_which_nothing_is_known_is_the_same_too() -> None:
+    assert read_state(write_state(StreamState())) == StreamState()
+
+
+def test_two_streams_share_nothing() -> None:
+    one, other = StreamState(), StreamState()
+    one.visits.append(Visit(make_sighting(), None))
+    one.pending.append(make_sighting())
+    assert (other.visits, other.pending) == ([], [])
+
+
+def test_it_travels_in_a_checkpoint() -> None:
+    written = Checkpoint(stream="door", partition=0, next=3, state=write_state(make_state()))
+    assert read_state(decode(Checkpoint, encode(written)).state) == make_state()
+
+
+def test_a_state_says_its_version() -> None:
+    assert msgspec.msgpack.decode(write_state(StreamState()))["v"] == STATE_VERSION
+
+
+@pytest.mark.parametrize("version", [STATE_VERSION + 1, 0, -1, "1", None, 1.5, 2**70])
+def test_a_state_of_another_version_is_not_read(version: object) -> None:
+    fields = msgspec.msgpack.decode(write_state(make_state()))
+    big = version == 2**70
+    data = msgspec.msgpack.encode(fields | {"v": float(2**70) if big else version})
+    with pytest.raises(MessageError, match="no readable state of a stream") as caught:
+        read_state(data)
+    assert caught.value.reason == "malformed"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"live": [-1, 0]},
+        {"live": [1]},
+        {"recorded": "x"},
+        {"visits": None},
+        {"visits": [{}]},
+        {"pending": [1]},
+    ],
+    ids=str,
+)
+def test_a_state_with_something_else_in_it_is_not_read(fields: dict[str, object]) -> None:
+    whole = msgspec.msgpack.decode(write_state(make_state()))
+    with pytest.raises(MessageError):
+        read_state(msgspec.msgpack.encode(whole | fields))
+
+
+@given(data=st.binary(max_size=200))
+def test_any_bytes_are_a_state_or_no_message(data: bytes) -> None:
+    _read_or_refuse(data)
+
+
+@given(
+    cut=st.none() | st.integers(0, 600),
+    changes=st.dictionaries(st.integers(0, 600), st.integers(0, 255), max_size=4),
+    tail=st.binary(max_size=3),
+)
+def test_a_damaged_state_is_a_state_or_no_message(
+    cut: int | None, changes: dict[int, int], tail: bytes
+) -> None:
+    data = bytearray(write_state(make_state()))
+    for place, value in changes.items():
+        data[place % len(data)] = value
+    _read_or_refuse(bytes(data[:cut]) + tail)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\x91" * 100_000, b"\x81" * 100_000, b"\xdf\xff\xff\xff\xff", b"\x81\xa1v\xa1\xff"],
+    ids=["nothing", "deep lists", "deep maps", "a huge map", "text that is none"],
+)
+def test_what_is_made_to_break_a_reader_is_no_message(data: bytes) -> None:
+    with pytest.raises(MessageError):
+        read_state(data)
+
+
+def _read_or_refuse(data: bytes) -> None:
+    try:
+        state = read_state(data)
+    except MessageError as error:
+        assert error.reason == "malformed"
+        assert "state of a stream" in str(error)
+    else:
+        assert read_state(write_state(state)) == state
