@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 RUNTIME ?= cpu
 STAMP := $(VENV)/.installed
 
-.PHONY: run test lint bench setup clean
+.PHONY: run test lint bench chaos setup clean
 
 run: setup
 	@exec $(BIN)/onlooker up
@@ -22,6 +22,10 @@ lint: setup
 
 bench: setup
 	@$(BIN)/python benchmarks/run.py
+
+# An hour of killing, pausing and starving workers and Kafka; the table goes to var/chaos.json.
+chaos: setup
+	$(BIN)/pytest tests/chaos --full
 
 setup: $(STAMP)
 

@@ -1,21 +1,22 @@
-"""Workers and Kafka are killed while a recording is worked through: nothing is lost, nothing doubled."""
+"""A recording goes through the real nets while workers and Kafka are killed: nothing is lost or doubled."""
 
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster import Cluster, Worker, count_messages, read_topic
+from chaos.log import Log, read_log
+from cluster import PATIENCE, Cluster, Worker, count_messages, read_topic
 
 from app.broker import Broker, free_port
 from app.messages import Faces, Person, Sighting, decode
-from app.settings import Settings
+from app.models.chosen import chosen_nets
 from app.tables.gallery import Gallery
-from app.topics import Topics, TopicSpec
-from app.tracking.stays import Moment, Seen, Stays
+from app.topics import Topics
+from app.tracking.visits import Moment, Seen, VisitRules, VisitTracker
 
 FRAMES = 275
 KILLED_AT = (40, 120, 200)
@@ -28,89 +29,71 @@ async def kafka(jars: Path, tmp_path: Path) -> AsyncIterator[Broker]:
         yield kafka
 
 
-async def reach(cluster: Cluster, count: int, within: float = 60) -> None:
+async def reach(cluster: Cluster, count: int) -> None:
     """Wait until the faces of so many frames are on the log."""
-    async with asyncio.timeout(within):
+    async with asyncio.timeout(PATIENCE):
         while await count_messages(cluster.settings, Topics(cluster.settings).faces) < count:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
 
 async def until_done(cluster: Cluster, worker: Worker) -> None:
     """Wait until every frame has its faces, and every sighting has ended."""
-    async with asyncio.timeout(60):
-        while len(await faces_by_frame(cluster)) < FRAMES:  # noqa: ASYNC110
+    async with asyncio.timeout(PATIENCE):
+        while len((await read_log(cluster.settings)).faces) < FRAMES:  # noqa: ASYNC110
             await asyncio.sleep(0.2)
         while any(seen["open"] for seen in worker.get("/sightings")["sightings"]):  # noqa: ASYNC110
             await asyncio.sleep(0.2)
 
 
-async def records(cluster: Cluster, topic: TopicSpec) -> list[bytes]:
-    return [record.value or b"" for record in await read_topic(cluster.settings, topic)]
-
-
-async def faces_by_frame(cluster: Cluster) -> dict[int, list[Faces]]:
-    found: dict[int, list[Faces]] = {}
-    for value in await records(cluster, Topics(cluster.settings).faces):
-        faces = decode(Faces, value)
-        found.setdefault(faces.offset, []).append(faces)
-    return found
-
-
 async def check(cluster: Cluster, worker: Worker, person: str) -> None:
     """Compare what is on the log with what an undisturbed run would have written."""
-    topics = Topics(cluster.settings)
-    frames = [record.offset for record in await read_topic(cluster.settings, topics.frames)]
-    faces = await faces_by_frame(cluster)
-    assert len(frames) == FRAMES
-    assert sorted(faces) == sorted(frames)
-    for copies in faces.values():
+    log = await read_log(cluster.settings)
+    assert len(log.frames) == FRAMES
+    assert log.faces.keys() == log.frames
+    for copies in log.faces.values():
         assert {copy.seq for copy in copies} == {copies[0].seq}
         assert {copy.boxes.tobytes() for copy in copies} == {copies[0].boxes.tobytes()}
-    repeated = sum(len(copies) for copies in faces.values()) - FRAMES
+    repeated = sum(len(copies) for copies in log.faces.values()) - FRAMES
     assert repeated <= 40 * len(KILLED_AT), "far more is repeated than was in flight"
-    assert await records(cluster, topics.dead_letters) == []
+    assert (log.letters, log.other_letters) == ({}, [])
 
-    written: dict[str, Sighting] = {}
-    for value in await records(cluster, topics.sightings):
-        sighting = decode(Sighting, value)
-        written[sighting.id] = sighting
-    expected = await undisturbed(cluster, [faces[offset][0] for offset in frames], person)
-    assert {seen.person for seen in expected.values()} == {None, person}
-    assert outline(written) == outline(expected)
+    expected = await undisturbed(cluster, log)
+    assert {seen.person for seen in expected} == {None, person}
+    assert outline(log.newest()) == outline(expected)
     listed = worker.get("/sightings")["sightings"]
-    assert {seen["id"] for seen in listed} == set(expected)
+    assert {seen["id"] for seen in listed} == {seen.id for seen in expected}
 
 
-def outline(sightings: dict[str, Sighting]) -> set[tuple[Any, ...]]:
+def outline(sightings: Sequence[Sighting]) -> set[tuple[Any, ...]]:
     return {
-        (seen.id, seen.stream, seen.person, seen.first, seen.last, seen.open) for seen in sightings.values()
+        (seen.id, seen.stream, seen.person, seen.first, seen.last, seen.frames, seen.open)
+        for seen in sightings
     }
 
 
-async def undisturbed(cluster: Cluster, recording: list[Faces], person: str) -> dict[str, Sighting]:
+async def undisturbed(cluster: Cluster, log: Log) -> list[Sighting]:
     """Return the sightings that the faces make when nothing goes wrong."""
     settings = cluster.settings
-    gallery = Gallery(recording[0].embedder, 0.49, settings.margin)
-    changelog = TopicSpec(f"{settings.app_id}-identities-changelog", "", "", 1)
-    for value in await records(cluster, changelog):
-        await gallery.put(decode(Person, value))
-    assert set(gallery.people) == {person}
-    stays = new_stays(settings, gallery)
-    told: list[Sighting] = []
-    for faces in recording:
-        moment = Moment(faces.stream, faces.partition, faces.offset, faces.captured)
-        seen = [
-            Seen(match.person, match.name, match.similarity, match.nearest, 1.0, None)
-            for match in gallery.name(faces)
-            if match
-        ]
-        told += stays.observe(moment, seen)
-    return {sighting.id: sighting for sighting in told + stays.close()}
-
-
-def new_stays(settings: Settings, gallery: Gallery) -> Stays:
+    embedder = chosen_nets(settings).embedder
+    gallery = Gallery(embedder.identity, embedder.threshold_or(None), settings.margin)
+    for record in await read_topic(settings, Topics(settings).identities):
+        await gallery.put(decode(Person, record.value))
     gap, update = int(settings.sighting_gap * 1000), int(settings.sighting_update * 1000)
-    return Stays(gap, update, settings.unknown_frames, gallery.threshold * 0.6)
+    visits = VisitTracker(VisitRules(gap, update, settings.unknown_frames, gallery.threshold * 0.6))
+    newest: dict[str, Sighting] = {}
+    for place in sorted(log.faces):
+        faces = log.faces[place][0]
+        moment = Moment(faces.stream, faces.partition, faces.offset, faces.live, faces.captured, 0)
+        newest |= {seen.id: seen for seen in visits.observe(moment, named(faces, gallery)) or ()}
+    return [*(newest | {seen.id: seen for seen in visits.close(0)}).values()]
+
+
+def named(faces: Faces, gallery: Gallery) -> list[Seen]:
+    return [
+        Seen(match.person, match.name, match.similarity, match.nearest, 1.0, None)
+        for match in gallery.name(faces)
+        if match
+    ]
 
 
 async def test_workers_are_killed_and_others_go_on(
