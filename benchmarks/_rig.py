@@ -15,7 +15,7 @@ from pathlib import Path
 
 import av
 import numpy as np
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from numpy.typing import NDArray
 
 from app.broker import Broker, free_port, prepare_jars
@@ -24,7 +24,7 @@ from app.models.images import encode_jpeg
 from app.settings import ROOT, Settings
 from app.topics import MAX_MESSAGE_BYTES, Topics, create_topics
 
-__all__ = ["CLIP", "Image", "Rig", "decoded", "jpegs_of", "rig"]
+__all__ = ["CLIP", "Image", "Rig", "Started", "decoded", "jpegs_of", "rig"]
 
 CLIP = ROOT.parent / "shared" / "data" / "video" / "short_hamilton_clip.mp4"
 _PATIENCE = 120.0
@@ -53,14 +53,43 @@ class Rig:
     def settings(self, **more: object) -> Settings:
         """Return settings with topics of their own, for one run."""
         self._runs += 1
-        return Settings(
-            broker=self.broker.url,
-            data_dir=self.folder / f"run-{self._runs}",
-            topic_prefix=f"run-{self._runs}-",
-            partitions=1,
-            web_port=free_port(),
-            **more,
+        given: dict[str, object] = {
+            "broker": self.broker.url,
+            "data_dir": self.folder / f"run-{self._runs}",
+            "topic_prefix": f"run-{self._runs}-",
+            "partitions": 1,
+            "web_port": free_port(),
+        }
+        return Settings(**(given | more))
+
+    @contextmanager
+    def started(self, settings: Settings) -> Iterator["Started"]:
+        """Run one of several workers with these settings, on a port of its own; it may be killed."""
+        worker = Started(settings.model_copy(update={"web_port": free_port()}))
+        worker.start()
+        try:
+            yield worker
+        finally:
+            worker.kill()
+
+    async def faces(self, settings: Settings) -> list["ConsumerRecord[bytes, bytes]"]:
+        """Return all that is on `faces` now."""
+        name = Topics(settings).faces.name
+        places = [TopicPartition(name, number) for number in range(settings.partitions)]
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=settings.bootstrap,
+            max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
+            # A seek to the beginning would race with the client's own, to the end.
+            auto_offset_reset="earliest",
         )
+        records: list[ConsumerRecord[bytes, bytes]] = []
+        async with consumer:
+            consumer.assign(places)
+            ends = await consumer.end_offsets(places)
+            while any([await consumer.position(place) < end for place, end in ends.items()]):
+                for batch in (await consumer.getmany(timeout_ms=1000)).values():
+                    records += batch
+        return records
 
     @contextmanager
     def worker(self, settings: Settings) -> Iterator[None]:
@@ -96,7 +125,7 @@ class Rig:
                     stream=stream, seq=seq, captured=captured, pts=seq * 33, live=False, jpeg=jpeg, **size
                 )
                 key, value, headers = encode_frame(frame)
-                await producer.send(Topics(settings).frames.name, value, key, headers=headers)
+                await producer.send(Topics(settings).recordings.name, value, key, headers=headers)
         finally:
             await producer.stop()
         return times * len(jpegs)
@@ -140,6 +169,38 @@ class Rig:
             finally:
                 process.terminate()
                 process.wait(60)
+
+
+class Started:
+    """A worker as a process that may be killed and started again."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id while it runs."""
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        """Start it."""
+        self.settings.data_dir.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "faust", "-A", "app", "worker", "-l", "info"]
+        port = str(self.settings.web_port)
+        with (self.settings.data_dir / f"worker-{port}.log").open("ab") as log:
+            environment = _environment(self.settings) | {"ONLOOKER_WEB_PORT": port}
+            self._process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+
+    def until_ready(self) -> None:
+        """Wait until it is ready."""
+        _until_ready(self.settings)
+
+    def kill(self) -> None:
+        """End it at once, as a machine that loses its power does."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(60)
 
 
 def _environment(settings: Settings) -> dict[str, str]:

@@ -1,0 +1,121 @@
+"""How long a stream stands still when its worker is killed: from SIGKILL to the next frame's faces.
+
+Two workers share live streams; the one that has more is killed, again and again, and started anew.
+"""
+
+import argparse
+import asyncio
+import json
+import time
+import urllib.request
+
+import numpy as np
+from _report import report
+from _rig import CLIP, Rig, Started, jpegs_of, rig
+from fairness import producer_for
+
+from app.messages import Faces, Frame, decode, encode_frame
+from app.settings import Settings
+from app.topics import Topics
+
+GOAL_P50, GOAL_P99 = 8.0, 15.0
+STREAMS, FPS = [f"camera-{number}" for number in range(4)], 3
+PATIENCE = 60.0
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=20)
+    options = parser.parse_args()
+    async with rig() as bench:
+        seconds = await measure(bench, options.kills)
+    p50, p99 = (float(np.percentile(seconds, part)) for part in (50, 99))
+    rows = [{"kills": options.kills, "takeovers of a stream": len(seconds), "p50 s": f"{p50:.1f}",
+             "p99 s": f"{p99:.1f}", "most s": f"{max(seconds):.1f}"}]  # fmt: skip
+    more = {"kills": options.kills, "p99": round(p99, 1), "p99_goal": GOAL_P99}
+    report("takeover", round(p50, 1), GOAL_P50, p50 <= GOAL_P50 and p99 <= GOAL_P99, "s, median", rows, more)
+
+
+async def measure(bench: Rig, kills: int) -> list[float]:
+    settings = bench.settings(partitions=4)
+    seconds: list[float] = []
+    with bench.started(settings) as first, bench.started(settings) as second:
+        filming = asyncio.create_task(film(settings))
+        try:
+            for _ in range(kills):
+                seconds += await takeover(bench, settings, [first, second])
+        finally:
+            filming.cancel()
+    return seconds
+
+
+async def takeover(bench: Rig, settings: Settings, workers: list[Started]) -> list[float]:
+    """Kill the worker that has more streams; return the seconds until each of them goes on."""
+    for worker in workers:
+        await asyncio.to_thread(worker.until_ready)
+    owners = await settled(workers)
+    victim = max(workers, key=lambda worker: len(owners[worker]))
+    killed = time.time()
+    victim.kill()
+    after = await first_faces(bench, settings, set(owners[victim]), killed)
+    victim.start()
+    return [at - killed for at in after]
+
+
+async def settled(workers: list[Started]) -> dict[Started, list[str]]:
+    """Wait until every stream is live; return which worker has which."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        streams = await asyncio.to_thread(listed, workers[0].settings.address)
+        live = {one["name"]: one["worker"].rpartition(":")[2] for one in streams if one["state"] == "live"}
+        owners = {
+            worker: [name for name, port in live.items() if port == str(worker.settings.web_port)]
+            for worker in workers
+        }
+        if sum(map(len, owners.values())) == len(STREAMS) and all(owners.values()):
+            return owners
+        await asyncio.sleep(0.2)
+    raise SystemExit("the streams do not go on, or one worker has them all")
+
+
+def listed(address: str) -> list[dict]:
+    with urllib.request.urlopen(f"{address}/streams") as answer:
+        return json.load(answer)["streams"]
+
+
+async def first_faces(bench: Rig, settings: Settings, streams: set[str], since: float) -> list[float]:
+    """Return when each stream's first faces of a frame captured after `since` were written, seconds."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        found: dict[str, float] = {}
+        for record in await bench.faces(settings):
+            faces = decode(Faces, record.value)
+            if faces.stream in streams and faces.captured / 1000 > since:
+                found.setdefault(faces.stream, record.timestamp / 1000)
+        if set(found) == streams:
+            return list(found.values())
+        await asyncio.sleep(0.2)
+    raise SystemExit("a stream was never taken over")
+
+
+async def film(settings: Settings) -> None:
+    """Write live streams until cancelled."""
+    image, jpeg = jpegs_of(CLIP)[-1]
+    height, width = image.shape[:2]
+    async with producer_for(settings) as producer:
+        seq = 0
+        while True:
+            for stream in STREAMS:
+                captured = int(time.time() * 1000)
+                frame = Frame(
+                    stream=stream, seq=seq, captured=captured, pts=0, width=width, height=height,
+                    live=True, jpeg=jpeg,
+                )  # fmt: skip
+                key, value, headers = encode_frame(frame)
+                await producer.send(Topics(settings).frames.name, value, key, headers=headers)
+            seq += 1
+            await asyncio.sleep(1 / FPS)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
