@@ -20,6 +20,9 @@ __all__ = ["JpegOptions", "run_source"]
 #: Frames on their way at once; few from a live source, so that none grows old while the broker is slow.
 _LIVE_IN_FLIGHT, _RECORDED_IN_FLIGHT = 4, 32
 
+#: Seconds for which a broker that has just started may not know its topics yet.
+_SETTLING = 5.0
+
 Numbered = tuple[int, Picture]
 
 
@@ -64,7 +67,7 @@ async def _write(settings: Settings, source: Source, options: JpegOptions, summa
     topic = Topics(settings).lane(source.live).name
     limit = _LIVE_IN_FLIGHT if source.live else _RECORDED_IN_FLIGHT
     async with Outbox(settings.bootstrap, topic, limit, summary) as outbox:
-        await create_topics(settings)
+        await create_topics(settings, _SETTLING)
         with _reading(source) as pictures:
             # Room first, picture then: what a live source gives must not grow old in between.
             await outbox.room()

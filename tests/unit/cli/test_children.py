@@ -132,7 +132,15 @@ async def test_what_a_killed_parent_left_is_ended(make: Make, tmp_path: Path) ->
 
 async def test_a_log_that_has_grown_large_is_set_aside(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_LOG_BYTES", 5)
-    child = make("import time; print('first', flush=True); time.sleep(1); print('second')", finite=True)
+    # The second line comes when the first one has been set aside.
+    script = """
+import os, time
+print("first", flush=True)
+while os.fstat(1).st_size:
+    time.sleep(0.01)
+print("second")
+"""
+    child = make(script, finite=True)
     child.start()
     await child.watch(pytest.fail)
     assert child.log.with_suffix(".log.1").read_text() == "first\n"
