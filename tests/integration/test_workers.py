@@ -127,7 +127,7 @@ def test_a_restart_of_kafka_needs_no_restart_of_the_worker(
         with Cluster(kafka.url, tmp_path) as cluster:
             worker = cluster.worker().until_ready()
             person = worker.enrol("Barack Obama", portrait)["id"]
-            # Slow enough for a machine that is busy with something else: a recording waits behind what is there.
+            # Slow enough for a machine that is busy with something else: a recording waits behind it.
             camera = cluster.source(audience, "camera", "--loop", "--fps", "3")
             wait_for("the camera", lambda: worker.stream("camera").get("frames", 0) > 10)
 
