@@ -39,13 +39,13 @@ _FINISH = 2.0
 class Recognise:
     """`frames`, `recordings` -> `faces`.
 
-    Cameras and recordings are two lanes with threads of their own; fewer of those of the recordings work
-    while a camera has frames, and the system prefers those of the cameras. In each lane several frames are
-    worked on at once, on a CPU each on one thread, on a GPU those of several streams together, in three
-    stages: faces are looked for; in the order of each stream it is decided what is worth embedding; that is
-    embedded. What was found leaves in the order of each stream, and a frame is done once its faces are
-    delivered. A worker that dies therefore repeats a few frames and loses none. Where the nets fail on any
-    picture, the run ends with NetsError, and the frames go to another worker.
+    Cameras and recordings are two lanes with threads of their own; recordings take what frames of cameras
+    leave, and the system prefers the threads of those. In each lane several frames are worked on at once, on a
+    CPU each on one thread, on a GPU those of several streams together, in three stages: faces are looked for;
+    in the order of each stream it is decided what is worth embedding; that is embedded. What was found leaves
+    in the order of each stream, and a frame is done once its faces are delivered. A worker that dies therefore
+    repeats a few frames and loses none. Where the nets fail on any picture, the run ends with NetsError, and
+    the frames go to another worker.
 
     Arguments:
         nets: waited for before the first frame.
@@ -116,8 +116,6 @@ class Recognise:
                 except MessageError as error:
                     tasks.create_task(self._reject(message, error))
                 else:
-                    if not background:
-                        self._share.camera()
                     lane.put(FrameWork(message, frame, partition, partition.stream(frame.stream)))
             await lane.empty()
             await self.finish()
@@ -144,6 +142,8 @@ class Recognise:
                     taken = await lane.take(most, self._settings.batch_wait)
                     if lane.background:
                         await place.enter_async_context(self._share.room())
+                    else:
+                        place.enter_context(self._share.camera())
                 await self._begin(taken, pool, tasks)
 
     async def _begin(self, taken: Sequence[FrameWork], pool: InferencePool, tasks: asyncio.TaskGroup) -> None:

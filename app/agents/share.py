@@ -3,58 +3,69 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 __all__ = ["Share", "usable_cores"]
 
 #: Seconds after a camera's last frame for which the next one is expected.
 _EXPECTED = 2.0
+#: Seconds after which a recording goes on even where cameras leave nothing.
+_LONGEST = 0.5
 #: Seconds between two looks at the clock while there is no room.
 _LOOK = 0.1
 
 
 class Share:
-    """Lets recordings have all threads while no camera has frames, and fewer while one has.
+    """Lets recordings have all threads while no camera has frames, and else what frames of cameras leave.
 
-    A thread that is busy with a recording when a camera's frame comes slows that down to its end: so they are
-    kept off beforehand.
+    What works on a recording when a camera's frame comes slows that down to its end: so it is kept off
+    beforehand.
 
     Arguments:
         alone: frames of recordings that are worked on at once when no camera has any.
-        beside: the same when one has; at least one, so that a recording still moves.
+        beside: frames that are worked on at once, those of cameras among them, when a recording may begin.
     """
 
     def __init__(self, alone: int, beside: int) -> None:
         self._alone = alone
-        self._beside = min(alone, max(1, beside))
-        self._camera = float("-inf")
-        self._busy = 0
+        self._beside = max(1, beside)
+        self._expected_until = float("-inf")
+        self._cameras = 0
+        self._recordings = 0
         self._left = asyncio.Event()
 
-    def camera(self) -> None:
-        """Take note of a camera's frame."""
-        self._camera = time.monotonic()
+    @contextmanager
+    def camera(self) -> Iterator[None]:
+        """Take note of frames of cameras for as long as they are worked on."""
+        self._cameras += 1
+        try:
+            yield
+        finally:
+            self._cameras -= 1
+            self._expected_until = time.monotonic() + _EXPECTED
+            self._left.set()
 
     @asynccontextmanager
     async def room(self) -> AsyncIterator[None]:
         """Wait until one more recording may be worked on, and take its place for as long as this lasts."""
-        while self._busy >= self._most():
+        deadline = time.monotonic() + _LONGEST
+        while not self._is_room(time.monotonic(), deadline):
             self._left.clear()
-            try:
+            with suppress(TimeoutError):
                 await asyncio.wait_for(self._left.wait(), _LOOK)
-            except TimeoutError:
-                continue
-        self._busy += 1
+        self._recordings += 1
         try:
             yield
         finally:
-            self._busy -= 1
+            self._recordings -= 1
             self._left.set()
 
-    def _most(self) -> int:
-        expected = time.monotonic() - self._camera < _EXPECTED
-        return self._beside if expected else self._alone
+    def _is_room(self, now: float, deadline: float) -> bool:
+        if not self._cameras and now > self._expected_until:
+            return self._recordings < self._alone
+        overdue = now > deadline and not self._recordings
+        return overdue or self._recordings + self._cameras < self._beside
 
 
 def usable_cores() -> int:

@@ -9,6 +9,12 @@ from app.agents import share as module
 from app.agents.share import Share, usable_cores
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nobody go on for want of patience, however slow the machine is."""
+    monkeypatch.setattr(module, "_LONGEST", 3600.0)
+
+
 async def taken(share: Share, wanted: int, stack: AsyncExitStack) -> int:
     """Return how many of `wanted` places can be had now; they are kept until `stack` ends."""
     for number in range(wanted):
@@ -25,22 +31,34 @@ async def test_all_places_are_had_while_no_camera_has_frames() -> None:
         assert await taken(Share(3, 1), 4, stack) == 3
 
 
-async def test_fewer_are_had_beside_a_camera_and_all_again_when_it_has_gone(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_what_a_camera_leaves_is_had_beside_it() -> None:
+    share = Share(4, 3)
+    async with AsyncExitStack() as stack:
+        with share.camera():
+            assert await taken(share, 4, stack) == 2
+        # Its next frame is expected, and will have one more beside it than it would like.
+        assert await taken(share, 4, stack) == 1
+
+
+async def test_all_are_had_again_when_the_camera_has_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_EXPECTED", 0.0)
     share = Share(3, 1)
-    share.camera()
+    with share.camera():
+        pass
     async with AsyncExitStack() as stack:
-        assert await taken(share, 3, stack) == 1
-        monkeypatch.setattr(module, "_EXPECTED", 0.0)
-        assert await taken(share, 3, stack) == 2
+        assert await taken(share, 3, stack) == 3
 
 
-async def test_one_is_had_however_few_cores_there_are() -> None:
-    share = Share(2, 0)
-    share.camera()
+@pytest.mark.parametrize("beside", [0, 1])
+async def test_one_is_had_now_and_then_where_cameras_leave_nothing(
+    monkeypatch: pytest.MonkeyPatch, beside: int
+) -> None:
+    share = Share(3, beside)
     async with AsyncExitStack() as stack:
-        assert await taken(share, 2, stack) == 1
+        with share.camera():
+            assert await taken(share, 1, stack) == 0
+            monkeypatch.setattr(module, "_LONGEST", 0.0)
+            assert await taken(share, 3, stack) == 1
 
 
 async def test_who_waits_goes_on_when_another_leaves() -> None:
