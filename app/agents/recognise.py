@@ -40,12 +40,12 @@ class Recognise:
     """`frames`, `recordings` -> `faces`.
 
     Cameras and recordings are two lanes with threads of their own; recordings take what frames of cameras
-    leave, and the system prefers the threads of those. In each lane several frames are worked on at once, on a
-    CPU each on one thread, on a GPU those of several streams together, in three stages: faces are looked for;
-    in the order of each stream it is decided what is worth embedding; that is embedded. What was found leaves
-    in the order of each stream, and a frame is done once its faces are delivered. A worker that dies therefore
-    repeats a few frames and loses none. Where the nets fail on any picture, the run ends with NetsError, and
-    the frames go to another worker.
+    leave, and the system prefers the threads of those. In each lane several frames are worked on at once, on
+    a CPU each on one thread, on a GPU those of several streams together, in three stages: faces are looked
+    for; in the order of each stream it is decided what is worth embedding; that is embedded. What was found
+    leaves in the order of each stream, and a frame is done once its faces are delivered. A worker that dies
+    therefore repeats a few frames and loses none. Where the nets fail on any picture, the run ends with
+    NetsError, and the frames go to another worker.
 
     Arguments:
         nets: waited for before the first frame.
