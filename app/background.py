@@ -1,4 +1,4 @@
-"""What a worker does beside its agents: follow the log, keep the board, tidy up."""
+"""What a worker does beside its agents: follow the log, write statuses and checkpoints."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence

@@ -80,7 +80,6 @@ class Parts:
         self.streams = Streams(keep)
         self.intake = Intake(app, app.ledger)
         self.partitions = Partitions(
-            app.ledger,
             Checkpoints(settings, self.topics, self.delivery),
             self.dead_letters,
             _visit_rules(settings, threshold),

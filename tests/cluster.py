@@ -258,11 +258,13 @@ async def read_topic(settings: Settings, topic: TopicSpec) -> list["ConsumerReco
     """Return all that is on a topic now, in order within each partition."""
     places = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap, max_partition_fetch_bytes=MAX_MESSAGE_BYTES
+        bootstrap_servers=settings.bootstrap,
+        max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
+        # A seek to the beginning would race with the client's own, to the end.
+        auto_offset_reset="earliest",
     )
     async with consumer:
         consumer.assign(places)
-        await consumer.seek_to_beginning(*places)
         ends = await consumer.end_offsets(places)
         records: list[ConsumerRecord[bytes, bytes]] = []
         while any([await consumer.position(place) < end for place, end in ends.items()]):

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -105,10 +106,19 @@ def jars() -> Path:
 @pytest.fixture(scope="session")
 def broker(jars: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """Yield Apache Kafka, running on a free port; it belongs to no event loop."""
-    kafka = Broker(tmp_path_factory.mktemp("broker"), free_port(), jars)
+    with running_broker(tmp_path_factory.mktemp("broker"), jars) as kafka:
+        yield kafka
+
+
+@contextmanager
+def running_broker(folder: Path, jars: Path) -> Iterator[Broker]:
+    """Run a broker on a free port, for as long as this lasts; it may be ended and started again meanwhile."""
+    kafka = Broker(folder, free_port(), jars)
     run_apart(kafka.start())
-    yield kafka
-    run_apart(kafka.stop())
+    try:
+        yield kafka
+    finally:
+        run_apart(kafka.stop())
 
 
 def run_apart(work: Coroutine[Any, Any, None]) -> None:

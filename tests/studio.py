@@ -118,8 +118,8 @@ class Studio:
         return self.metrics.registry.get_sample_value(name, {"stream": stream}) or 0
 
 
-async def until(condition: Callable[[], bool]) -> None:
+async def until(condition: Callable[[], object], within: float = 20) -> None:
     """Wait until something is so."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(within):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.01)

@@ -189,7 +189,7 @@ class Stage:
         async def ready() -> None:
             return
 
-        made = Partitions(self.ledger, self.checkpoints, self.dead_letters, rules, known.get, ready)
+        made = Partitions(self.checkpoints, self.dead_letters, rules, known.get, ready)
         made.assign(PARTITIONS)
         return made
 

@@ -11,7 +11,7 @@ from app.agents.turns import Turns
 from app.kafka.checkpoints import Checkpoints, Stored
 from app.kafka.dead_letters import DeadLetters
 from app.kafka.intake import Received
-from app.kafka.ledger import Ledger, PartitionLedger
+from app.kafka.ledger import PartitionLedger
 from app.messages import Checkpoint, MessageError, StreamStatus
 from app.tracking.state import read_state, write_state
 from app.tracking.visits import VisitRules, VisitTracker
@@ -26,15 +26,15 @@ _RETRY = 1.0
 class OwnedStream:
     """What is known of one stream for as long as this worker has it."""
 
-    def __init__(self, name: str, monitor: StreamMonitor, tracker: VisitTracker, next: int) -> None:
+    def __init__(self, name: str, monitor: StreamMonitor, tracker: VisitTracker) -> None:
         self.name = name
         self.monitor = monitor
         self.tracker = tracker
         self.crops = CropBeat()
         #: The first offset on `faces` that `tracker` does not stand for.
-        self.next = next
+        self.next = 0
         #: When faces of it came last, by the monotonic clock; None where nobody is there to leave.
-        self.heard: float | None = time.monotonic() if tracker.state.visits else None
+        self.heard: float | None = None
         #: It is to be written to the checkpoints.
         self.changed = False
         #: Those of the frame that was taken last, of a camera (True) and of a recording: where they have one
@@ -75,21 +75,18 @@ class Partitions:
     worker that was away never goes on with what it knew.
 
     Arguments:
-        ledger: what is checkpointed is done there.
         previous: returns the last status of a stream on the log.
         ready: waits until that can be told.
     """
 
     def __init__(
         self,
-        ledger: Ledger,
         checkpoints: Checkpoints,
         dead_letters: DeadLetters,
         rules: VisitRules,
         previous: Callable[[str], StreamStatus | None],
         ready: Callable[[], Awaitable[None]],
     ) -> None:
-        self._ledger = ledger
         self._checkpoints = checkpoints
         self._dead_letters = dead_letters
         self._rules = rules
@@ -183,7 +180,7 @@ class Partitions:
 
     def _new_stream(self, name: str, partition: int) -> OwnedStream:
         monitor = StreamMonitor(partition, self._previous(name))
-        return OwnedStream(name, monitor, VisitTracker(self._rules), 0)
+        return OwnedStream(name, monitor, VisitTracker(self._rules))
 
 
 def _checkpoint(partition: OwnedPartition, stream: OwnedStream) -> Checkpoint:

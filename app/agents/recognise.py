@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from faust import StreamT
 
 __all__ = ["Recognise"]
+
+#: What was found in a frame: where faces are, and what was made of them.
+_Found: TypeAlias = tuple[Looked, Embedded]
 
 #: Frames whose faces may be on their way to the broker; more wait, and so do those behind them.
 _UNDER_WAY = 256
@@ -165,21 +168,18 @@ class Recognise:
         crops = await asyncio.gather(
             *(self._decide(work, outcome) for work, outcome in zip(works, outcomes, strict=True))
         )
-        embedded = await self._embed(outcomes, crops, pool)
-        for work, outcome, faces in zip(works, outcomes, embedded, strict=True):
+        found = await self._embed(outcomes, crops, pool)
+        for work, outcome in zip(works, found, strict=True):
             await work.until_before(Step.POSTED)
-            await self._conclude(work, outcome, faces, tasks)
+            await self._conclude(work, outcome, tasks)
 
     async def _embed(
         self, outcomes: Sequence[Looked | TooOld | Exception], crops: Sequence[bool], pool: InferencePool
-    ) -> list[Embedded | Exception | None]:
-        """Embed the faces of those frames that could be looked at, together; None for the others."""
-        rows = [row for row, outcome in enumerate(outcomes) if isinstance(outcome, Looked)]
-        looked = [outcome for outcome in outcomes if isinstance(outcome, Looked)]
-        embedded: list[Embedded | Exception | None] = [None] * len(outcomes)
-        for row, made in zip(rows, await pool.embed(looked, [crops[row] for row in rows]), strict=True):
-            embedded[row] = made
-        return embedded
+    ) -> list[_Found | TooOld | Exception]:
+        """Embed the faces of those frames that could be looked at, together."""
+        chosen = [(one, crop) for one, crop in zip(outcomes, crops, strict=True) if isinstance(one, Looked)]
+        embedded = iter(await pool.embed([one for one, _ in chosen], [crop for _, crop in chosen]))
+        return [_found(one, next(embedded)) if isinstance(one, Looked) else one for one in outcomes]
 
     async def _decide(self, work: FrameWork, outcome: Looked | TooOld | Exception) -> bool:
         """Decide, in the order of the stream, what is made of a frame: whether its crops travel."""
@@ -192,22 +192,17 @@ class Recognise:
         return travel
 
     async def _conclude(
-        self,
-        work: FrameWork,
-        outcome: Looked | TooOld | Exception,
-        embedded: Embedded | Exception | None,
-        tasks: asyncio.TaskGroup,
+        self, work: FrameWork, outcome: _Found | TooOld | Exception, tasks: asyncio.TaskGroup
     ) -> None:
         """Put what was found in a frame on its way, in the order of the stream."""
         if work.message.revoked:
             self._end(work)
-        elif isinstance(outcome, Looked) and isinstance(embedded, Embedded):
-            await self._post(work, outcome, embedded, tasks)
         elif isinstance(outcome, TooOld):
             tasks.create_task(self._skipped(work, "too-old"))
+        elif isinstance(outcome, Exception):
+            tasks.create_task(self._failed(work, outcome))
         else:
-            error = embedded if isinstance(embedded, Exception) else outcome
-            tasks.create_task(self._failed(work, error))
+            await self._post(work, *outcome, tasks)
         work.step(Step.POSTED)
 
     async def _post(
@@ -245,9 +240,8 @@ class Recognise:
         self._monitor.skipped(work.stream.monitor, work.frame, work.message, reason)
         self._end(work)
 
-    async def _failed(self, work: FrameWork, error: object) -> None:
-        failure = error if isinstance(error, Exception) else RuntimeError(f"no outcome: {error}")
-        await self._reject(work.message, failure)
+    async def _failed(self, work: FrameWork, error: Exception) -> None:
+        await self._reject(work.message, error)
         self._end(work)
 
     async def _reject(self, message: Received, error: Exception) -> None:
@@ -283,6 +277,10 @@ class Recognise:
             embeddings=embedded.embeddings.astype(np.float16),
             crops=embedded.crops,
         )
+
+
+def _found(looked: Looked, embedded: Embedded | Exception) -> _Found | Exception:
+    return embedded if isinstance(embedded, Exception) else (looked, embedded)
 
 
 def _frames_in_flight(settings: Settings) -> int:

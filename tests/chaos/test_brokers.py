@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from chaos.scenario import CROWDED, SPREAD
 from chaos.stage import Stage
-from conftest import run_apart
+from conftest import run_apart, running_broker
 
-from app.broker import Broker, free_port
+from app.broker import Broker
 
 LONG = True
 SIZES = {"layout": ([], [CROWDED, SPREAD]), "kills": ([], [5])}
@@ -24,10 +24,8 @@ AWAY = 60
 @pytest.fixture
 def broker(jars: Path, tmp_path: Path) -> Iterator[Broker]:
     """Yield a broker of the test's own."""
-    kafka = Broker(tmp_path / "broker", free_port(), jars)
-    run_apart(kafka.start())
-    yield kafka
-    run_apart(kafka.stop())
+    with running_broker(tmp_path / "broker", jars) as kafka:
+        yield kafka
 
 
 @contextmanager

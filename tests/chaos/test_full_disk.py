@@ -10,9 +10,9 @@ import pytest
 from chaos.scenario import CROWDED, SPREAD
 from chaos.stage import Stage
 from cluster import wait_for
-from conftest import run_apart
+from conftest import run_apart, running_broker
 
-from app.broker import Broker, free_port
+from app.broker import Broker
 
 LONG = True
 SIZES = {"layout": ([], [CROWDED, SPREAD])}
@@ -41,10 +41,8 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def broker(jars: Path, disk: Path) -> Iterator[Broker]:
     """Yield a broker that keeps everything on the small file system."""
-    kafka = Broker(disk / "broker", free_port(), jars)
-    run_apart(kafka.start())
-    yield kafka
-    run_apart(kafka.stop())
+    with running_broker(disk / "broker", jars) as kafka:
+        yield kafka
 
 
 def fill(path: Path) -> None:

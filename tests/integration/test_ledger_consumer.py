@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from faust.types import TP
 from faust.types.transports import TransportT
+from studio import until
 
 from app.broker import Broker
 from app.kafka import consumer as module
@@ -21,6 +22,8 @@ from app.kafka.ledger import Ledger
 from app.settings import Settings
 
 PARTITIONS = 2
+#: Seconds that Kafka and two workers may take on a busy machine.
+PATIENCE = 60
 
 
 class App(faust.App):
@@ -75,11 +78,13 @@ class Worker:
 
     async def fetched(self, count: int) -> None:
         """Wait until so many messages wait for the agent."""
-        await until(lambda: self.queue is not None and self.queue.qsize() >= count)
+        await until(lambda: self.queue is not None and self.queue.qsize() >= count, PATIENCE)
 
     async def has(self, *counts: int) -> None:
         """Wait until the agent was given so many messages of each partition."""
-        await until(lambda: [len(self.offsets(number)) for number in range(PARTITIONS)] == [*counts])
+        await until(
+            lambda: [len(self.offsets(number)) for number in range(PARTITIONS)] == [*counts], PATIENCE
+        )
 
 
 class Desk:
@@ -96,7 +101,7 @@ class Desk:
         worker = Worker(self._broker, self.topic, self._folder, does)
         self.workers.append(worker)
         await worker.app.start()
-        await until(lambda: self._shares() and sum(self._shares()) == PARTITIONS)
+        await until(lambda: self._shares() and sum(self._shares()) == PARTITIONS, PATIENCE)
         return worker
 
     def _shares(self) -> list[int]:
@@ -123,12 +128,6 @@ class Desk:
         async with asyncio.timeout(60):
             while await self.committed() != dict(enumerate(offsets)):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
-
-
-async def until(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(60):
-        while not true():  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
 
 
 @pytest.fixture
@@ -201,7 +200,7 @@ async def test_what_waits_for_a_worker_that_loses_its_partition_is_given_to_the_
     second = await desk.worker()
     first.begin.set()
     second.begin.set()
-    await until(lambda: len(first.given) + len(second.given) >= 60)
+    await until(lambda: len(first.given) + len(second.given) >= 60, PATIENCE)
     await desk.write(0, 1)
     await desk.commits(21, 41)
     both = sorted([*first.given, *second.given])

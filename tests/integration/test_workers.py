@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from aiokafka.partitioner import DefaultPartitioner
 from cluster import Cluster, Worker, wait_for
-from conftest import run_apart
+from conftest import run_apart, running_broker
 
-from app.broker import Broker, free_port
+from app.broker import Broker
 from app.models.images import decode_jpeg
 
 
@@ -121,26 +121,21 @@ def test_a_worker_comes_back_with_people_and_history(
 def test_a_restart_of_kafka_needs_no_restart_of_the_worker(
     jars: Path, tmp_path: Path, audience: Path, portrait: bytes
 ) -> None:
-    kafka = Broker(tmp_path / "broker", free_port(), jars)
-    run_apart(kafka.start())
-    try:
-        with Cluster(kafka.url, tmp_path) as cluster:
-            worker = cluster.worker().until_ready()
-            person = worker.enrol("Barack Obama", portrait)["id"]
-            # Slow enough for a machine that is busy with something else: a recording waits behind it.
-            camera = cluster.source(audience, "camera", "--loop", "--fps", "3")
-            wait_for("the camera", lambda: worker.stream("camera").get("frames", 0) > 10)
+    with running_broker(tmp_path / "broker", jars) as kafka, Cluster(kafka.url, tmp_path) as cluster:
+        worker = cluster.worker().until_ready()
+        person = worker.enrol("Barack Obama", portrait)["id"]
+        # Slow enough for a machine that is busy with something else: a recording waits behind it.
+        camera = cluster.source(audience, "camera", "--loop", "--fps", "3")
+        wait_for("the camera", lambda: worker.stream("camera").get("frames", 0) > 10)
 
-            run_apart(kafka.stop())
-            run_apart(kafka.start())
-
-            after = worker.stream("camera")["frames"]
-            wait_for("the camera to go on", lambda: worker.stream("camera")["frames"] > after + 10)
-            assert [one["id"] for one in people(worker)] == [person]
-            wait_for("somebody to be named", lambda: named(worker, person) == {"camera"})
-            assert len(worker.enrol("Obama, again", portrait, id=person)["photos"]) == 1
-            cluster.play(audience, "recording")
-            wait_for("a recording", lambda: worker.stream("recording").get("frames") == 75)
-            assert (worker.code, camera.code) == (None, None)
-    finally:
         run_apart(kafka.stop())
+        run_apart(kafka.start())
+
+        after = worker.stream("camera")["frames"]
+        wait_for("the camera to go on", lambda: worker.stream("camera")["frames"] > after + 10)
+        assert [one["id"] for one in people(worker)] == [person]
+        wait_for("somebody to be named", lambda: named(worker, person) == {"camera"})
+        assert len(worker.enrol("Obama, again", portrait, id=person)["photos"]) == 1
+        cluster.play(audience, "recording")
+        wait_for("a recording", lambda: worker.stream("recording").get("frames") == 75)
+        assert (worker.code, camera.code) == (None, None)

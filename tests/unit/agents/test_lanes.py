@@ -45,7 +45,7 @@ class Desk:
     def _put(self, name: str, partition: int, live: bool) -> FrameWork:
         if name not in self.streams:
             monitor = StreamMonitor(partition, None)
-            self.streams[name] = OwnedStream(name, monitor, VisitTracker(RULES), 0)
+            self.streams[name] = OwnedStream(name, monitor, VisitTracker(RULES))
         message = make_received(offset=self._offsets[partition], partition=partition)
         self._offsets[partition] += 1
         nowhere: Any = None

@@ -2,13 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from makers import KeptDelivery, axis, make_faces, make_frame, make_received, make_status
+from studio import until
 
 from app.agents import monitor as module
 from app.agents.monitor import Monitor, StreamMonitor
@@ -70,12 +70,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(module, "time", clock)
     return clock
-
-
-async def until(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not true():  # noqa: ASYNC110
-            await asyncio.sleep(0)
 
 
 async def test_a_status_says_where_the_newest_frame_is() -> None:

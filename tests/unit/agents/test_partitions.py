@@ -1,11 +1,12 @@
 """What is known of streams is opened with a partition, written before anything is done, dropped with it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from typing import Any
 
 import pytest
 from makers import KeptDelivery, make_received, make_sighting, make_status
+from studio import until
 
 from app.agents.partitions import OwnedPartition, Partitions
 from app.kafka.checkpoints import Stored
@@ -58,7 +59,6 @@ class Desk:
         self.ready.set()
         checkpoints: Any = self.log
         self.partitions = Partitions(
-            self.ledger,
             checkpoints,
             DeadLetters(self.delivery, TOPICS, Metrics()),
             RULES,
@@ -107,12 +107,6 @@ def stored(stream: str, next: int, partition: int = 0, state: bytes | None = Non
 def state_of(stream: str) -> StreamState:
     visit = Visit(make_sighting(stream=stream), None)
     return StreamState(recorded=Mark(4, 1000), visits=[visit])
-
-
-async def until(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not true():  # noqa: ASYNC110
-            await asyncio.sleep(0)
 
 
 async def settle() -> None:

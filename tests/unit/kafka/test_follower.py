@@ -1,12 +1,13 @@
 """The follower hands over a whole topic, knows how far it is, and goes where its handler wants it to."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
+from studio import until
 
 from app.kafka import follower as module
 from app.kafka.follower import Follower, ReadFrom
@@ -106,12 +107,6 @@ async def follow(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Any:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not true():  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
 
 
 async def caught_up(follower: Follower) -> None:
