@@ -24,10 +24,13 @@ from app.models.images import encode_jpeg
 from app.settings import ROOT, Settings
 from app.topics import MAX_MESSAGE_BYTES, Topics, create_topics
 
-__all__ = ["CLIP", "Image", "Rig", "Started", "decoded", "jpegs_of", "rig"]
+__all__ = [
+    "CLIP", "Image", "Rig", "Started", "decoded", "jpegs_of", "producer_for", "rig", "send_frame",
+]  # fmt: skip
 
 CLIP = ROOT.parent / "shared" / "data" / "video" / "short_hamilton_clip.mp4"
 _PATIENCE = 120.0
+_WORKER = [sys.executable, "-m", "faust", "-A", "app", "worker", "-l", "info"]
 
 Image = NDArray[np.uint8]
 
@@ -94,8 +97,7 @@ class Rig:
     @contextmanager
     def worker(self, settings: Settings) -> Iterator[None]:
         """Run a worker, ready when this is entered."""
-        command = [sys.executable, "-m", "faust", "-A", "app", "worker", "-l", "info"]
-        with self._process(command, settings, "worker"):
+        with self._process(_WORKER, settings, "worker"):
             _until_ready(settings)
             yield
 
@@ -112,22 +114,13 @@ class Rig:
     ) -> int:
         """Write a recording of JPEGs to the frames, `times` over; return how many frames that is."""
         await create_topics(settings)
-        producer = AIOKafkaProducer(bootstrap_servers=settings.bootstrap, max_request_size=MAX_MESSAGE_BYTES)
-        await producer.start()
         start = int(time.time() * 1000)
-        try:
+        async with producer_for(settings) as producer:
             for seq in range(times * len(jpegs)):
-                image, jpeg = jpegs[seq % len(jpegs)]
-                height, width = image.shape[:2]
-                captured = start + seq * 33
-                size = {"width": width, "height": height}
-                frame = Frame(
-                    stream=stream, seq=seq, captured=captured, pts=seq * 33, live=False, jpeg=jpeg, **size
+                at = {"captured": start + seq * 33, "pts": seq * 33}
+                await send_frame(
+                    producer, settings, jpegs[seq % len(jpegs)], stream=stream, seq=seq, live=False, **at
                 )
-                key, value, headers = encode_frame(frame)
-                await producer.send(Topics(settings).recordings.name, value, key, headers=headers)
-        finally:
-            await producer.stop()
         return times * len(jpegs)
 
     async def rate(self, settings: Settings, count: int, skip: int) -> float:
@@ -186,11 +179,10 @@ class Started:
     def start(self) -> None:
         """Start it."""
         self.settings.data_dir.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "faust", "-A", "app", "worker", "-l", "info"]
         port = str(self.settings.web_port)
         with (self.settings.data_dir / f"worker-{port}.log").open("ab") as log:
             environment = _environment(self.settings) | {"ONLOOKER_WEB_PORT": port}
-            self._process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+            self._process = subprocess.Popen(_WORKER, env=environment, stdout=log, stderr=log)
 
     def until_ready(self) -> None:
         """Wait until it is ready."""
@@ -218,6 +210,28 @@ async def rig() -> AsyncIterator[Rig]:
         await asyncio.to_thread(prepare_jars, jars)
         async with Broker(folder / "broker", free_port(), jars) as broker:
             yield Rig(broker, folder)
+
+
+@asynccontextmanager
+async def producer_for(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
+    """Connect a producer of frames."""
+    producer = AIOKafkaProducer(bootstrap_servers=settings.bootstrap, max_request_size=MAX_MESSAGE_BYTES)
+    await producer.start()
+    try:
+        yield producer
+    finally:
+        await producer.stop()
+
+
+async def send_frame(
+    producer: AIOKafkaProducer, settings: Settings, picture: tuple[Image, bytes], **more: object
+) -> None:
+    """Put a picture and its JPEG on their way as a frame, whose other fields are given."""
+    image, jpeg = picture
+    height, width = image.shape[:2]
+    frame = Frame(width=width, height=height, jpeg=jpeg, **more)
+    key, value, headers = encode_frame(frame)
+    await producer.send(Topics(settings).lane(frame.live).name, value, key, headers=headers)
 
 
 def jpegs_of(path: Path, quality: int = 90) -> list[tuple[Image, bytes]]:

@@ -6,22 +6,17 @@ to lose no more frames than alone, its frames are to be hardly older, and the re
 
 import argparse
 import asyncio
-import contextlib
 import statistics
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import cycle
 
 import numpy as np
 from _report import report
-from _rig import CLIP, Image, Rig, jpegs_of, rig
-from aiokafka import AIOKafkaProducer
+from _rig import CLIP, Image, Rig, jpegs_of, producer_for, rig, send_frame
 
-from app.messages import Faces, Frame, decode, encode_frame
+from app.messages import Faces, decode
 from app.settings import Settings
-from app.topics import MAX_MESSAGE_BYTES, Topics
 
 GOAL = 1.3
 FPS = 10
@@ -76,26 +71,11 @@ async def film(settings: Settings, jpegs: list[tuple[Image, bytes]], seconds: in
     count = seconds * FPS
     async with producer_for(settings) as producer:
         start = time.time()
-        for seq, (image, jpeg) in zip(range(count), cycle(jpegs), strict=False):
+        for seq, picture in zip(range(count), cycle(jpegs), strict=False):
             await asyncio.sleep(max(0.0, start + seq / FPS - time.time()))
-            height, width = image.shape[:2]
-            captured, pts = int(time.time() * 1000), seq * 1000 // FPS
-            size = {"width": width, "height": height}
-            frame = Frame(stream="live", seq=seq, captured=captured, pts=pts, live=True, jpeg=jpeg, **size)
-            key, value, headers = encode_frame(frame)
-            await producer.send(Topics(settings).frames.name, value, key, headers=headers)
+            at = {"captured": int(time.time() * 1000), "pts": seq * 1000 // FPS}
+            await send_frame(producer, settings, picture, stream="live", seq=seq, live=True, **at)
     return count
-
-
-@asynccontextmanager
-async def producer_for(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
-    producer = AIOKafkaProducer(bootstrap_servers=settings.bootstrap, max_request_size=MAX_MESSAGE_BYTES)
-    await producer.start()
-    try:
-        yield producer
-    finally:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(producer.stop(), 10)
 
 
 def conclude(rounds: list[tuple[Run, Run]], seconds: int) -> None:

@@ -11,12 +11,10 @@ import urllib.request
 
 import numpy as np
 from _report import report
-from _rig import CLIP, Rig, Started, jpegs_of, rig
-from fairness import producer_for
+from _rig import CLIP, Rig, Started, jpegs_of, producer_for, rig, send_frame
 
-from app.messages import Faces, Frame, decode, encode_frame
+from app.messages import Faces, decode
 from app.settings import Settings
-from app.topics import Topics
 
 GOAL_P50, GOAL_P99 = 8.0, 15.0
 STREAMS, FPS = [f"camera-{number}" for number in range(4)], 3
@@ -100,19 +98,13 @@ async def first_faces(bench: Rig, settings: Settings, streams: set[str], since: 
 
 async def film(settings: Settings) -> None:
     """Write live streams until cancelled."""
-    image, jpeg = jpegs_of(CLIP)[-1]
-    height, width = image.shape[:2]
+    picture = jpegs_of(CLIP)[-1]
     async with producer_for(settings) as producer:
         seq = 0
         while True:
             for stream in STREAMS:
-                captured = int(time.time() * 1000)
-                frame = Frame(
-                    stream=stream, seq=seq, captured=captured, pts=0, width=width, height=height,
-                    live=True, jpeg=jpeg,
-                )  # fmt: skip
-                key, value, headers = encode_frame(frame)
-                await producer.send(Topics(settings).frames.name, value, key, headers=headers)
+                at = {"captured": int(time.time() * 1000), "pts": 0}
+                await send_frame(producer, settings, picture, stream=stream, seq=seq, live=True, **at)
             seq += 1
             await asyncio.sleep(1 / FPS)
 
