@@ -21,11 +21,11 @@ from app.kafka.consumer import LedgerTransport
 from app.kafka.ledger import Ledger
 from app.logs import keep_calm
 from app.models.chosen import prepare_nets
-from app.models.report import console_report
 from app.parts import Parts
 from app.settings import Settings, is_loopback, load_settings, private_folder
 from app.tables.identities import AwaitedTable
 from app.topics import MAX_MESSAGE_BYTES, Topics, create_topics
+from app.weights.report import console_report
 
 __all__ = ["Onlooker", "create_app", "make_app"]
 

@@ -12,9 +12,9 @@ from faust.web.drivers.aiohttp import Web
 from app.agents.enrol import Enrol
 from app.agents.identify import Identify
 from app.agents.monitor import Monitor
-from app.agents.nets import Nets
 from app.agents.partitions import Partitions
 from app.agents.recognise import Recognise
+from app.enrolment.photos import PhotoReader
 from app.history.index import History
 from app.history.streams import Streams
 from app.kafka.checkpoints import Checkpoints
@@ -25,6 +25,7 @@ from app.kafka.intake import Intake
 from app.messages import Enrolment, encode
 from app.metrics import Metrics
 from app.models.chosen import chosen_nets
+from app.models.loading import Nets
 from app.models.pipeline import load_recogniser
 from app.settings import Settings
 from app.tables.gallery import Gallery
@@ -34,7 +35,6 @@ from app.tracking.visits import VisitRules
 from app.web.live.hub import Hub
 from app.web.live.socket import LiveSocket
 from app.web.people import PeopleViews
-from app.web.photos import PhotoReader
 from app.web.readiness import Readiness
 from app.web.sightings import SightingViews
 from app.web.site import mount

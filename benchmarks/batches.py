@@ -15,9 +15,9 @@ from _report import report
 from app.models.chosen import chosen_nets, prepare_nets
 from app.models.detection import load_detector
 from app.models.embedding import load_embedder
-from app.models.report import console_report
-from app.models.runtime import Runtime, runtime_for
+from app.models.runtime.session import Runtime, runtime_for
 from app.settings import Settings
+from app.weights.report import console_report
 
 GOAL = 1.0
 SIZES = (1, 8, 32, 64)

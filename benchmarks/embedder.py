@@ -12,13 +12,13 @@ import numpy as np
 import onnxruntime as ort
 from _report import report
 
-from app.models.catalogue import load_catalogue
 from app.models.embedding import load_embedder
 from app.models.feed import blob
-from app.models.fetch import ensure, path_of
-from app.models.report import console_report
-from app.models.runtime import Runtime
+from app.models.runtime.session import Runtime
 from app.settings import Settings
+from app.weights.catalogue import load_catalogue
+from app.weights.fetch import ensure, path_of
+from app.weights.report import console_report
 
 GOAL = 1.7
 

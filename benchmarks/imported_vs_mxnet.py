@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 from _report import report
 
-from app.models.catalogue import EmbedderEntry
+from app.importers.mxnet import Wishes, import_checkpoint
+from app.importers.mxnet.importer import read_stages
+from app.importers.mxnet.oracle import prepare_oracle
 from app.models.embedding import load_embedder
 from app.models.feed import blob
-from app.models.mxnet import Wishes, import_checkpoint
-from app.models.mxnet.importer import read_stages
-from app.models.mxnet.oracle import prepare_oracle
-from app.models.report import console_report
-from app.models.runtime import Runtime
+from app.models.runtime.session import Runtime
 from app.settings import ROOT, Settings
+from app.weights.catalogue import EmbedderEntry
+from app.weights.report import console_report
 
 GOAL = 2.5
 PREFIX = ROOT.parent / "shared" / "data" / "mxnet" / "mobilefacenet-y1" / "model"

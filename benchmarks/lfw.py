@@ -21,8 +21,8 @@ from app.evaluation.dataset import Dataset, read_dataset
 from app.evaluation.progress import console_teller
 from app.evaluation.sample import Sample, take_sample
 from app.evaluation.verification import verify
-from app.models.report import console_report
 from app.settings import ROOT, Settings
+from app.weights.report import console_report
 
 GOAL = 0.992
 

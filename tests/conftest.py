@@ -18,9 +18,9 @@ from hypothesis import settings as hypothesis_settings
 from app.broker import Broker, JarsUnavailableError, free_port, prepare_jars
 from app.errors import OnlookerError
 from app.models.arrays import Image
-from app.models.fetch import ensure
 from app.models.pipeline import Recogniser, load_recogniser
 from app.settings import Settings
+from app.weights.fetch import ensure
 
 # What is tried at random is new each time at a desk, and the same each time where a change is judged.
 # Nothing has a deadline: the machine is shared.

@@ -8,10 +8,10 @@ import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from app.importers.onnx import OnnxWishes, import_onnx
 from app.models.alignment import SIZE, TEMPLATE
 from app.models.arrays import Image
 from app.models.images import encode_jpeg
-from app.models.onnx_import import OnnxWishes, import_onnx
 
 __all__ = [
     "DENORMAL",

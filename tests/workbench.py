@@ -15,7 +15,6 @@ from studio import until
 
 from app.agents.identify import Identify
 from app.agents.monitor import Monitor
-from app.agents.nets import Nets
 from app.agents.partitions import Partitions
 from app.agents.recognise import Recognise
 from app.kafka import checkpoints as module
@@ -38,6 +37,7 @@ from app.messages import (
 from app.metrics import Metrics
 from app.models.arrays import Floats, Image
 from app.models.detection import Detections
+from app.models.loading import Nets
 from app.models.pipeline import Recogniser
 from app.settings import Settings
 from app.tables.gallery import Gallery

@@ -10,7 +10,6 @@ import numpy as np
 from app.agents.inference import Embedded, InferencePool, Looked, TooOld
 from app.agents.lanes import FrameWork, Lane
 from app.agents.monitor import Monitor
-from app.agents.nets import Nets
 from app.agents.partitions import Partitions
 from app.agents.share import Share, usable_cores
 from app.agents.turns import Step
@@ -21,6 +20,7 @@ from app.messages import Faces, MessageError, decode_frame, encode
 from app.metrics import Metrics
 from app.models.gate import Gate
 from app.models.images import ImageError
+from app.models.loading import Nets
 from app.models.pipeline import Recogniser
 from app.settings import Settings
 from app.topics import Topics

@@ -11,9 +11,9 @@ from typing import NamedTuple, Self
 
 from app.broker.configuration import CONSOLE_LOG, LOG_FILE, LOGGING, server_properties
 from app.broker.errors import BrokerError
+from app.broker.exit_reason import cause_of_death
 from app.broker.jars import prepare_jars
 from app.broker.java import broker_command, keep_startup_cache, startup_cache
-from app.broker.obituary import cause_of_death
 from app.broker.ports import HOST, check_port, free_port
 from app.broker.progress import Report, silent
 from app.broker.ready import cluster_on

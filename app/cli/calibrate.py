@@ -12,9 +12,9 @@ from app.cli.sample import sample_options, sampled
 from app.evaluation.calibration import FPIRS, GALLERIES, Calibrated, check_wish
 from app.evaluation.calibration import calibrate as measure
 from app.evaluation.sample import Sample
-from app.models.catalogue import Calibration
-from app.models.local import change_local
 from app.settings import Settings
+from app.weights.catalogue import Calibration
+from app.weights.local import change_local
 
 __all__ = ["calibrate"]
 

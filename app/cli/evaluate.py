@@ -16,7 +16,7 @@ from app.evaluation.evaluation import evaluate as measure
 from app.evaluation.identification import Identification
 from app.evaluation.points import Point
 from app.evaluation.verification import Verification
-from app.models.device import choose_device
+from app.models.runtime.device import choose_device
 
 __all__ = ["evaluate"]
 

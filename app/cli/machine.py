@@ -21,11 +21,11 @@ from app.cli.client import Client, ClientError
 from app.cli.people import enrol
 from app.errors import OnlookerError
 from app.models.chosen import prepare_nets
-from app.models.fetch import ensure
-from app.models.report import console_report
 from app.settings import SOURCE_VARIABLE, Settings, private_folder
 from app.sources.demo import DEMO_PEOPLE, demo_photo
 from app.sources.network import mask
+from app.weights.fetch import ensure
+from app.weights.report import console_report
 
 __all__ = ["Machine", "Plan"]
 

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from app.models.catalogue import Catalogue, DetectorEntry, EmbedderEntry, Entry, load_catalogue
-from app.models.fetch import IntegrityError, State, is_here, pull_all, state_of
-from app.models.report import console_report
 from app.settings import Settings, load_settings
+from app.weights.catalogue import Catalogue, DetectorEntry, EmbedderEntry, Entry, load_catalogue
+from app.weights.fetch import IntegrityError, State, is_here, pull_all, state_of
+from app.weights.report import console_report
 
 __all__ = ["models"]
 
@@ -85,8 +85,8 @@ def _verify_files(chosen: list[Entry], names: tuple[str, ...], settings: Setting
 
 def _verify_outputs(chosen: list[Entry], names: tuple[str, ...], settings: Settings) -> None:
     """Print how far the nets that were imported are from MXNet; an error where one is too far."""
-    from app.models.mxnet.oracle import prepare_oracle
-    from app.models.mxnet.verify import LIMIT, compare, is_imported
+    from app.importers.mxnet.oracle import prepare_oracle
+    from app.importers.mxnet.verify import LIMIT, compare, is_imported
 
     imported = [entry for entry in chosen if is_imported(entry)]
     for name in names:
@@ -133,7 +133,7 @@ def import_mxnet(prefix: Path, epoch: int, **wishes: Any) -> None:
 
     PREFIX1, PREFIX2 and PREFIX3 become one cascade where there is no PREFIX itself.
     """
-    from app.models.mxnet import Wishes, import_checkpoint
+    from app.importers.mxnet import Wishes, import_checkpoint
 
     _tell(import_checkpoint(prefix, epoch, load_settings().weights_dir, Wishes(**wishes)))
 
@@ -147,8 +147,8 @@ def import_mxnet(prefix: Path, epoch: int, **wishes: Any) -> None:
 )
 def import_onnx(file: Path, **wishes: Any) -> None:
     """Import the net in the ONNX file FILE, as it is: a detector, or an embedder of 112x112 pixels."""
-    from app.models.onnx_import import OnnxWishes
-    from app.models.onnx_import import import_onnx as bring
+    from app.importers.onnx import OnnxWishes
+    from app.importers.onnx import import_onnx as bring
 
     _tell(bring(file, load_settings().weights_dir, OnnxWishes(**wishes)))
 

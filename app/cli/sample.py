@@ -10,8 +10,8 @@ import click
 from app.evaluation.dataset import read_dataset
 from app.evaluation.progress import console_teller
 from app.evaluation.sample import Sample, take_sample
-from app.models.report import console_report
 from app.settings import Settings, load_settings
+from app.weights.report import console_report
 
 __all__ = ["sample_options", "sampled"]
 

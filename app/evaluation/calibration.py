@@ -16,10 +16,10 @@ import numpy as np
 from app.evaluation.chance import tail
 from app.evaluation.comparisons import compare_all, count_matching_pairs
 from app.evaluation.errors import EvaluationError
+from app.evaluation.histogram import Tally
 from app.evaluation.identification import Searches, assign_roles, search
 from app.evaluation.points import allowed_errors
 from app.evaluation.sample import Faces
-from app.evaluation.tally import Tally
 
 __all__ = [
     "FPIRS",

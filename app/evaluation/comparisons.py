@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from app.evaluation.histogram import Tally, settled
 from app.evaluation.points import Point, operate
 from app.evaluation.sample import Faces
-from app.evaluation.tally import Tally, settled
 
 __all__ = ["FMRS", "Comparisons", "compare_all", "count_matching_pairs"]
 

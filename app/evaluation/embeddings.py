@@ -15,18 +15,18 @@ from app.evaluation.cache import Cache, Missing
 from app.evaluation.errors import DatasetError
 from app.evaluation.progress import Silence, Teller
 from app.evaluation.versions import library_versions
-from app.models import alignment, detection, embedding, feed, gate, images, pipeline, rewrite, runtime
+from app.models import alignment, detection, embedding, feed, gate, images, pipeline, runtime
 from app.models.arrays import Floats
-from app.models.catalogue import Entry
 from app.models.chosen import Chosen
-from app.models.device import choose_device
 from app.models.pipeline import Recogniser
+from app.models.runtime.device import choose_device
 from app.settings import Settings
+from app.weights.catalogue import Entry
 
 __all__ = ["Embeddings", "code_digest", "way_of"]
 
 #: The code that a picture goes through.
-_CODE = (alignment, detection, embedding, feed, gate, images, pipeline, rewrite, runtime, central)
+_CODE = (alignment, detection, embedding, feed, gate, images, pipeline, runtime, central)
 
 
 def way_of(settings: Settings, nets: Chosen) -> str:

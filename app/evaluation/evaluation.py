@@ -13,9 +13,9 @@ from app.evaluation.identification import Identification, identify
 from app.evaluation.sample import Sample
 from app.evaluation.verification import Verification, verify
 from app.evaluation.versions import library_versions
-from app.models.catalogue import Entry
-from app.models.device import choose_device
+from app.models.runtime.device import choose_device
 from app.settings import Settings
+from app.weights.catalogue import Entry
 
 __all__ = ["Evaluation", "evaluate", "written"]
 

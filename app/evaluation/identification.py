@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from app.evaluation.histogram import Tally, settled
 from app.evaluation.points import Point, operate
 from app.evaluation.sample import Faces
-from app.evaluation.tally import Tally, settled
 from app.models.arrays import Floats
 
 __all__ = ["FPIRS", "Identification", "Roles", "Searches", "assign_roles", "identify", "search"]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from app.evaluation.calibration import RULE
 from app.evaluation.evaluation import Evaluation
-from app.evaluation.tally import STEPS, Tally
+from app.evaluation.histogram import STEPS, Tally
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

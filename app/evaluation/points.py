@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from app.evaluation.tally import Tally
+from app.evaluation.histogram import Tally
 
 __all__ = ["Point", "allowed_errors", "operate"]
 

@@ -13,8 +13,8 @@ from app.evaluation.progress import Teller
 from app.models.arrays import Floats
 from app.models.chosen import Chosen, chosen_nets
 from app.models.pipeline import load_recogniser
-from app.models.report import Report
 from app.settings import Settings, private_folder
+from app.weights.report import Report
 
 __all__ = ["Faces", "Sample", "take_sample"]
 

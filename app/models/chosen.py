@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.models.catalogue import CatalogueError, DetectorEntry, EmbedderEntry, Entry, load_catalogue
 from app.models.detection import finds_landmarks
-from app.models.device import choose_device
-from app.models.fetch import pull_all
-from app.models.report import Report
+from app.models.runtime.device import choose_device
 from app.settings import Settings
+from app.weights.catalogue import CatalogueError, DetectorEntry, EmbedderEntry, Entry, load_catalogue
+from app.weights.fetch import pull_all
+from app.weights.report import Report
 
 __all__ = ["Chosen", "chosen_nets", "prepare_nets"]
 

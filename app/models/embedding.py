@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from app.models.arrays import Floats, Image
-from app.models.catalogue import CatalogueError, EmbedderEntry
 from app.models.feed import blob
-from app.models.netfile import about, check_sides, read_net
-from app.models.probe import probe
-from app.models.runtime import Runtime, Session
+from app.models.onnx_file import about, check_sides, read_net
+from app.models.runtime.session import Runtime, Session
+from app.models.traits import probe
+from app.weights.catalogue import CatalogueError, EmbedderEntry
 
 __all__ = ["Embedder", "load_embedder"]
 

@@ -13,9 +13,9 @@ from app.models.chosen import Chosen, chosen_nets, prepare_nets
 from app.models.detection import Detections, Detector, Landmarked, load_detector
 from app.models.embedding import Embedder, load_embedder
 from app.models.gate import Gate, gate
-from app.models.report import Report
-from app.models.runtime import Runtime, runtime_for
+from app.models.runtime.session import Runtime, runtime_for
 from app.settings import Settings
+from app.weights.report import Report
 
 __all__ = ["Analysis", "Recogniser", "load_recogniser"]
 

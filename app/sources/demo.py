@@ -9,11 +9,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from app.models.fetch import ensure
 from app.settings import Settings
 from app.sources.base import Bgr, Picture, Source, SourceError, SourceOptions
 from app.sources.cutouts import BIDEN, OBAMA, OBAMA_SPEAKING, OBAMA_STANDING, Cutout, make_sprite
 from app.sources.pace import Pace
+from app.weights.fetch import ensure
 
 __all__ = ["DEMO_PEOPLE", "FPS", "DemoPerson", "DemoSource", "Scene", "demo_photo"]
 

@@ -10,7 +10,7 @@ from app.messages import Frame, stream_name
 from app.settings import Settings
 from app.sources.base import Picture, Source, SourceError
 from app.sources.jpeg import Jpeg, PictureRefused, make_jpeg
-from app.sources.newest import Newest
+from app.sources.latest import Newest
 from app.sources.outbox import Outbox
 from app.sources.summary import Summary
 from app.topics import Topics, create_topics

@@ -5,24 +5,17 @@ from dataclasses import dataclass, field
 from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from app.enrolment.photos import Photo
 from app.settings import Settings
 from app.web.errors import api_error
 
-__all__ = ["EnrolmentForm", "Photo", "read_form"]
+__all__ = ["EnrolmentForm", "read_form"]
 
 _LONGEST_NAME = 100
 _LONGEST_FIELD = 1024
 
 #: What aiohttp raises for broken forms, by place of the damage.
 _BROKEN = (ValueError, LookupError, RuntimeError, HttpProcessingError)
-
-
-@dataclass(frozen=True, slots=True)
-class Photo:
-    """An uploaded file; `data` is None where it was larger than is allowed."""
-
-    file: str
-    data: bytes | None
 
 
 @dataclass(slots=True)

@@ -8,12 +8,12 @@ from typing import Any
 
 from aiohttp import web
 
+from app.enrolment.photos import Enrolled, PhotoReader, Refusal
 from app.messages import Enrolment, Person, Template
 from app.settings import Settings
 from app.tables.gallery import Gallery
 from app.web.errors import api_error
 from app.web.form import EnrolmentForm, read_form
-from app.web.photos import Enrolled, PhotoReader, Refusal
 
 __all__ = ["PeopleViews"]
 

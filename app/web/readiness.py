@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, cast
 
-from app.agents.nets import Nets
+from app.models.loading import Nets
 
 if TYPE_CHECKING:
     import faust

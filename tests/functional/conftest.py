@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from app.agents.nets import Nets
 from app.history.index import History
-from app.models.catalogue import load_catalogue
+from app.models.loading import Nets
 from app.models.pipeline import Recogniser
+from app.weights.catalogue import load_catalogue
 
 
 @pytest.fixture

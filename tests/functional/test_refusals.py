@@ -7,7 +7,7 @@ import pytest
 from cluster import Program, clean_environment
 
 from app.broker import free_port
-from app.models.mxnet import Wishes, import_checkpoint
+from app.importers.mxnet import Wishes, import_checkpoint
 
 SAID = (
     "onlooker: retinaface finds no landmarks, so that faces can be neither aligned nor embedded:"

@@ -11,9 +11,9 @@ from cluster import Program, Worker, clean_environment, wait_for
 
 from app.broker import free_port
 from app.errors import OnlookerError
-from app.models.fetch import ensure
 from app.models.images import decode_jpeg
 from app.sources.demo import DEMO_PEOPLE
+from app.weights.fetch import ensure
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,8 @@
 
     python tests/references/detections.py SHARED_DATA WORK_FOLDER [NAME ...]
 
-writes a JSON file for each net, or those named, beside this one. Nothing of `app.models.detection` and
-`app.models.rewrite` is used: nets run in MXNet 1.9.1 (SCRFD: in numpy; CenterFace: in onnxruntime), and what
+writes a JSON file for each net, or those named, beside this one. Nothing of `app.models.detection` and of
+`app.models.runtime` is used: nets run in MXNet 1.9.1 (SCRFD: in numpy; CenterFace: in onnxruntime), and what
 they put out is read place by place, as the published code does; YuNet is OpenCV's own `FaceDetectorYN`.
 Numbers are in pixels of a still that has been brought to the size that the file says.
 """
@@ -23,9 +23,9 @@ import onnxruntime as ort
 from onnx.tools.update_model_dims import update_inputs_outputs_dims
 from scrfd_files import BIAS, COLUMNS, EACH, STRIDES, scrfd_weights
 
-from app.models.mxnet.oracle import Oracle, cut_graph, prepare_oracle
-from app.models.report import console_report
+from app.importers.mxnet.oracle import Oracle, cut_graph, prepare_oracle
 from app.settings import ROOT
+from app.weights.report import console_report
 
 HERE = Path(__file__).parent
 STILL = "groups/t1.jpg"

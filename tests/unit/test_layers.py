@@ -16,8 +16,9 @@ FOREIGN = {"__main__.py", "oracle_process.py"}
 LAYERS = [
     {"errors", "logs", "settings", "messages", "topics", "metrics", "processes"},
     {"kafka"},
+    {"weights"},
     {"models", "tracking"},
-    {"tables", "history", "sources", "broker", "evaluation"},
+    {"importers", "enrolment", "tables", "history", "sources", "broker", "evaluation"},
     {"agents"},
     {"web"},
     {"cli"},
@@ -25,7 +26,17 @@ LAYERS = [
 ]
 HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}
 #: What knows nothing of Kafka and HTTP.
-PURE = {"models", "tracking", "evaluation", "messages", "settings", "errors"}
+PURE = {
+    "weights",
+    "models",
+    "importers",
+    "tracking",
+    "enrolment",
+    "evaluation",
+    "messages",
+    "settings",
+    "errors",
+}
 NETWORK = {"faust", "aiokafka", "aiohttp", "mode"}
 
 FILES = sorted((ROOT / "app").rglob("*.py"))

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.models.catalogue import CatalogueError, DetectorEntry
 from app.models.detection.base import Detections, Detector, SingleShot
 from app.models.detection.centerface import CenterFace
 from app.models.detection.fr50 import FR50
@@ -12,8 +11,9 @@ from app.models.detection.mtcnn import MTCNN
 from app.models.detection.retinaface import RetinaFace
 from app.models.detection.scrfd import SCRFD
 from app.models.detection.yunet import YuNet
-from app.models.netfile import about, parse_net
-from app.models.runtime import Runtime, Session
+from app.models.onnx_file import about, parse_net
+from app.models.runtime.session import Runtime, Session
+from app.weights.catalogue import CatalogueError, DetectorEntry
 
 __all__ = [
     "ARCHITECTURES",

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from app.errors import one_line
 from app.models.arrays import Floats, Image
-from app.models.catalogue import CatalogueError, Input
 from app.models.detection.nms import shares, suppress
 from app.models.feed import blob, shrunk
-from app.models.runtime import Session
+from app.models.runtime.session import Session
+from app.weights.catalogue import CatalogueError, Input
 
 __all__ = [
     "STRIDE",

@@ -3,9 +3,9 @@
 import numpy as np
 
 from app.models.arrays import Floats
-from app.models.catalogue import CatalogueError, Input
 from app.models.detection.base import TRIED, Detections, SingleShot
-from app.models.runtime import Session
+from app.models.runtime.session import Session
+from app.weights.catalogue import CatalogueError, Input
 
 __all__ = ["CenterFace"]
 

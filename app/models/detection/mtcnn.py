@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.models.arrays import Floats, Image
-from app.models.catalogue import CatalogueError, Input
 from app.models.detection.base import Detections, Detector, in_pixels_of, one_for_each_face
 from app.models.detection.nms import suppress
 from app.models.feed import blob, cut, resized, shrunk, squares_around
-from app.models.runtime import Session
+from app.models.runtime.session import Session
+from app.weights.catalogue import CatalogueError, Input
 
 __all__ = ["MTCNN"]
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from app.models.arrays import Floats
-from app.models.catalogue import CatalogueError, Input
 from app.models.detection.anchors import anchors, moved, up_to_the_edge
 from app.models.detection.base import Detections, SingleShot
-from app.models.runtime import Session
+from app.models.runtime.session import Session
+from app.weights.catalogue import CatalogueError, Input
 
 __all__ = ["RetinaFace"]
 

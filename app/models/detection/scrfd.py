@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from app.models.arrays import Floats, Image
-from app.models.catalogue import CatalogueError, Input
 from app.models.detection.base import TRIED, Detections, SingleShot
 from app.models.feed import blob
-from app.models.runtime import Session
+from app.models.runtime.session import Session
+from app.weights.catalogue import CatalogueError, Input
 
 __all__ = ["SCRFD"]
 

@@ -12,8 +12,8 @@ from makers import EMBEDDER, axis, make_person
 from workbench import Bench, MakeBench, Patient, Stage
 
 from app.agents import identify
-from app.agents.nets import Nets
 from app.models.images import encode_jpeg
+from app.models.loading import Nets
 from app.models.pipeline import Recogniser
 from app.settings import Settings
 from app.tables.gallery import Gallery

@@ -9,9 +9,9 @@ from makers import THRESHOLD, axis, make_faces, make_person, make_template
 from studio import until
 from workbench import Desk, Stage, faces_of
 
-from app.agents.nets import Nets
 from app.messages import encode
 from app.models.images import decode_jpeg
+from app.models.loading import Nets
 from app.models.pipeline import Recogniser
 from app.tables.gallery import Gallery
 from app.tracking.state import read_state

@@ -10,8 +10,8 @@ import pytest
 import tomli_w
 
 from app.application import create_app
-from app.models.catalogue import EmbedderEntry, load_catalogue, read_tables
 from app.settings import load_settings
+from app.weights.catalogue import EmbedderEntry, load_catalogue, read_tables
 
 Run = Callable[..., tuple[int, str, str]]
 

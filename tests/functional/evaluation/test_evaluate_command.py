@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from app.models.catalogue import load_catalogue
+from app.weights.catalogue import load_catalogue
 
 Run = Callable[..., tuple[int, str, str]]
 

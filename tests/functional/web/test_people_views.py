@@ -14,15 +14,15 @@ from makers import axis, make_person
 from workbench import Changelog, Stage
 
 from app.agents.enrol import Enrol
-from app.agents.nets import Nets
+from app.enrolment.photos import PhotoReader
 from app.messages import Enrolment, encode
 from app.models.images import decode_jpeg, encode_jpeg
+from app.models.loading import Nets
 from app.settings import Settings
 from app.tables.gallery import Gallery
 from app.tables.identities import AwaitedTable, Identities
 from app.web import people as module
 from app.web.people import PeopleViews
-from app.web.photos import PhotoReader
 
 SETTINGS = Settings(max_photo_bytes=400_000, max_photo_pixels=4_000_000, max_photos=4, max_templates=5)
 TRAIN = "face_recognition/examples/knn_examples/train"

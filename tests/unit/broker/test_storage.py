@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.broker.obituary import cause_of_death
+from app.broker.exit_reason import cause_of_death
 from app.broker.storage import new_cluster_id, read_cluster_id
 
 LOG = """\

@@ -12,8 +12,8 @@ from onnx_files import embedder
 
 from app.cli import cli
 from app.errors import OnlookerError
-from app.models.catalogue import load_catalogue
 from app.settings import ROOT, load_settings
+from app.weights.catalogue import load_catalogue
 
 
 @pytest.fixture

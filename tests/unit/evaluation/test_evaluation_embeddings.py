@@ -19,11 +19,11 @@ from app.evaluation.errors import DatasetError
 from app.evaluation.progress import Silence
 from app.evaluation.versions import LIBRARIES
 from app.models.arrays import Image
-from app.models.catalogue import load_catalogue
 from app.models.chosen import Chosen
-from app.models.device import Choice, Device
 from app.models.pipeline import Analysis, Recogniser
+from app.models.runtime.device import Choice, Device
 from app.settings import Settings
+from app.weights.catalogue import load_catalogue
 
 
 class Counted:

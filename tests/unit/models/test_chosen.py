@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from app.models.chosen import chosen_nets, prepare_nets
-from app.models.local import change_local
 from app.settings import Settings
+from app.weights.local import change_local
 
 
 @pytest.fixture

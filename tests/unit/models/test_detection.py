@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.models.arrays import Image
-from app.models.catalogue import DetectorEntry, Entry
 from app.models.detection import CenterFace, Detections, YuNet, load_detector
 from app.models.detection.nms import overlaps, shares, suppress
 from app.models.pipeline import Recogniser
-from app.models.runtime import Runtime
+from app.models.runtime.session import Runtime
 from app.settings import ROOT
+from app.weights.catalogue import DetectorEntry, Entry
 
 PORTRAIT = "face_recognition/tests/test_images/obama.jpg"
 GROUP = "groups/t1.jpg"

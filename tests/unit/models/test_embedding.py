@@ -11,10 +11,10 @@ from onnx import helper, numpy_helper
 from onnx_files import DIMENSION, embedder
 
 from app.models import embedding
-from app.models.catalogue import CatalogueError, EmbedderEntry, File, Input
 from app.models.embedding import Embedder, load_embedder
 from app.models.feed import blob
-from app.models.runtime import Runtime
+from app.models.runtime.session import Runtime
+from app.weights.catalogue import CatalogueError, EmbedderEntry, File, Input
 
 BATCH = 4
 

@@ -10,13 +10,13 @@ import pytest
 from scrfd_files import write_scrfd
 
 from app.models.arrays import Image
-from app.models.catalogue import CatalogueError, Input, load_catalogue
 from app.models.detection import FR50, SCRFD, Detections, Detector, load_detector
 from app.models.detection.base import one_for_each_face
 from app.models.detection.nms import overlaps
 from app.models.pipeline import Recogniser
-from app.models.runtime import Runtime
+from app.models.runtime.session import Runtime
 from app.settings import ROOT
+from app.weights.catalogue import CatalogueError, Input, load_catalogue
 
 Read = Callable[[str], tuple[Image, Detections]]
 FEED = Input("RGB", 127.5, 1 / 128)

@@ -1,0 +1,1 @@
+"""What brings nets from elsewhere: MXNet checkpoints and ONNX files, checked and put into the catalogue."""

