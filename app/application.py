@@ -1,64 +1,117 @@
-"""The Faust application, and what is checked and made before it starts."""
+"""The composition root: what a worker is made of, and in which order it starts and stops."""
 
 import asyncio
 import logging
-import sys
-import warnings
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
-import click
 import faust
-from faust.exceptions import AlreadyConfiguredWarning
+from aiokafka import ConsumerRecord
 from faust.sensors.prometheus import setup_prometheus_sensors
-from faust.types import TP, AgentT, AppT
+from faust.types import TP, AgentT
 from faust.types.transports import TransportT
+from faust.web.drivers.aiohttp import Web
+from mode import Service
 
-from app.background import Background
-from app.errors import OnlookerError
-from app.faust_cli import accept_app_after_command
-from app.kafka.consumer import LedgerTransport
+from app.agents.enrol import Enrol
+from app.agents.identify import Identify
+from app.agents.monitor import Monitor
+from app.agents.partitions import Partitions
+from app.agents.recognise import Recognise
+from app.enrolment.photos import PhotoReader
+from app.history.index import History
+from app.history.streams import Streams
+from app.kafka.checkpoints import Checkpoints
+from app.kafka.consumer import LedgerConsumer, LedgerTransport
+from app.kafka.dead_letters import DeadLetters
+from app.kafka.delivery import KafkaDelivery
+from app.kafka.follower import Follower
+from app.kafka.intake import Intake
 from app.kafka.ledger import Ledger
-from app.logs import keep_calm
-from app.models.chosen import prepare_nets
-from app.parts import Parts
-from app.settings import Settings, is_loopback, load_settings, private_folder
-from app.tables.identities import AwaitedTable
-from app.topics import MAX_MESSAGE_BYTES, Topics, create_topics
-from app.weights.report import console_report
+from app.messages import Enrolment, encode
+from app.metrics import Metrics
+from app.models.chosen import chosen_nets
+from app.models.loading import Nets
+from app.models.pipeline import load_recogniser
+from app.settings import Settings, load_settings
+from app.tables.gallery import Gallery
+from app.tables.identities import AwaitedTable, Identities
+from app.topics import MAX_MESSAGE_BYTES, Topics, TopicSpec
+from app.tracking.visits import VisitRules
+from app.web.live.hub import Hub
+from app.web.live.socket import LiveSocket
+from app.web.people import PeopleViews
+from app.web.readiness import Readiness
+from app.web.sightings import SightingViews
+from app.web.site import mount
+from app.web.streams import StreamViews
+from app.web.worker import WorkerViews
+from app.worker import OnlookerWorker, accept_app_after_command
 
-__all__ = ["Onlooker", "create_app", "make_app"]
+__all__ = ["Components", "Onlooker", "create_app", "make_app"]
 
+_log = logging.getLogger(__name__)
 
+_DAY = 24 * 3600 * 1000
+#: Seconds between two looks for streams that have gone silent, for states that have changed, for news.
+_TICK = 1.0
+#: Seconds that the last checkpoints may take when partitions are revoked: others wait for them.
+_LAST_CHECKPOINTS = 5.0
+#: How far below the threshold a face is still most likely the person who stands there already.
+_DOUBT = 0.6
+#: Messages that an agent's queue takes: they wait there while the nets are loaded. A full one holds up the
+#: consumer, and with it every other agent; an agent that works says itself when enough of a partition waits.
+_QUEUE = 256
 #: Bytes that a worker fetches of a partition at once; a larger frame comes whole all the same. What has
 #: been fetched is worked through before anything else is: faces must not wait behind seconds of frames.
 _FETCH_BYTES = 256 * 1024
 
 
 class Onlooker(faust.App):
-    """A Faust application with the parts of Onlooker on it."""
+    """A Faust application with what Onlooker needs on it."""
 
-    #: What it was told, what it has read, and what it is made of.
     settings: Settings
+    #: Which offsets were handed out, are in work, are done.
     ledger: Ledger
-    parts: Parts
+    components: "Components"
     #: Id of the Kafka cluster; known once the topics have been prepared.
     cluster: str = ""
 
     async def on_start(self) -> None:
         """Start what need not wait for the consumer group."""
         await super().on_start()
-        await self.add_runtime_dependency(Background(self.parts, self._place, beacon=self.beacon))
+        await self.add_runtime_dependency(Background(self, beacon=self.beacon))
 
     async def on_stop(self) -> None:
         """Finish what is under way while this worker still has its partitions."""
         if self.ledger.open_partitions:
-            await self.parts.on_revoked()
+            await self.close_state()
         await super().on_stop()
 
     def open_state(self, assigned: set[TP]) -> None:
         """Open what is known of the streams of these partitions, and of no others."""
-        self.parts.on_assigned(assigned)
+        components = self.components
+        topics = components.topics
+        shared = {spec.name for spec in (topics.frames, topics.recordings, topics.faces)}
+        components.partitions.assign({tp.partition for tp in assigned if tp.topic in shared})
+
+    async def close_state(self) -> None:
+        """Finish what is under way, write down what is known if that goes quickly, and let go of it."""
+        components = self.components
+        consumer = cast(LedgerConsumer, self.consumer)
+        if not consumer.evicted:
+            await components.recognise.finish()
+            try:
+                async with asyncio.timeout(_LAST_CHECKPOINTS):
+                    await components.publish_statuses()
+                    await components.partitions.checkpoint()
+                    await consumer.force_commit()
+            except TimeoutError:
+                _log.warning("the last checkpoints could not be written: what they stand for is done again")
+        components.partitions.drop()
 
     def _new_transport(self) -> TransportT:
         return LedgerTransport(self.conf.broker_consumer, self)
@@ -67,20 +120,6 @@ class Onlooker(faust.App):
         """End the worker: an agent begun again would leave a gap behind that nothing commits past."""
         await super()._on_agent_error(agent, exc)
         await self.crash(exc)
-
-    def _place(self) -> tuple[Path, str]:
-        return Path(self.conf.datadir), self.cluster
-
-
-class OnlookerWorker(faust.Worker):
-    """Faust's worker, which looks before it leaps."""
-
-    def __init__(self, app: AppT, *args: Any, loop: asyncio.AbstractEventLoop, **kwargs: Any) -> None:
-        try:
-            _prepare(cast(Onlooker, app), loop)
-        except OnlookerError as error:
-            _refuse(error)
-        super().__init__(app, *args, loop=loop, **kwargs)
 
 
 def make_app() -> Onlooker:
@@ -98,8 +137,10 @@ def create_app(settings: Settings) -> Onlooker:
     app = Onlooker(settings.app_id, **_configuration(settings))
     app.settings = settings
     app.ledger = Ledger([spec.name for spec in Topics(settings).worked_on])
-    parts = app.parts = Parts(app, settings)
-    setup_prometheus_sensors(app, registry=parts.metrics.registry, name_prefix="faust")
+    components = app.components = Components(app)
+    components.add_agents()
+    components.add_web()
+    setup_prometheus_sensors(app, registry=components.metrics.registry, name_prefix="faust")
 
     async def on_partitions_assigned(*arguments: Any, **_: Any) -> None:
         _sender, assigned = arguments
@@ -108,7 +149,7 @@ def create_app(settings: Settings) -> Onlooker:
     async def on_partitions_revoked(*arguments: Any, **_: Any) -> None:
         _sender, revoked = arguments
         if revoked:
-            await parts.on_revoked()
+            await app.close_state()
 
     app.on_partitions_assigned.connect(on_partitions_assigned)
     app.on_partitions_revoked.connect(on_partitions_revoked)
@@ -146,46 +187,148 @@ def _configuration(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _choose_folder(app: Onlooker) -> None:
-    """Give each worker of a machine a folder of its own, named after its port."""
-    workers = app.settings.data_dir / "workers"
-    chosen = workers / str(app.conf.web_port)
-    if app.conf.datadir.parent == workers and app.conf.datadir != chosen:
-        with warnings.catch_warnings():
-            # Faust has only shown it so far; the port may have come with the command line since.
-            warnings.simplefilter("ignore", AlreadyConfiguredWarning)
-            app.conf.datadir = chosen
-    private_folder(app.settings)
-    try:
-        app.conf.datadir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OnlookerError(f"cannot write to {app.conf.datadir}: {error.strerror}") from None
+class Components:
+    """Everything that a worker is made of, each made once and given what it needs."""
+
+    def __init__(self, app: Onlooker) -> None:
+        self._app = app
+        self.settings = settings = app.settings
+        chosen = chosen_nets(settings)
+        threshold = chosen.embedder.threshold_or(settings.threshold)
+        self.topics = Topics(settings)
+        self.metrics = Metrics()
+        self.delivery = KafkaDelivery(settings)
+        self.dead_letters = DeadLetters(self.delivery, self.topics, self.metrics)
+        self.nets = Nets(partial(load_recogniser, settings), chosen.found_by, chosen.embedded_by)
+        self.gallery = Gallery(chosen.embedded_by, threshold, settings.margin)
+        self.identities = Identities(app, self.gallery, self.metrics)
+        keep = int(settings.memory_days * _DAY)
+        self.history = History(keep)
+        self.streams = Streams(keep)
+        self.partitions = Partitions(
+            Checkpoints(settings, self.topics, self.delivery),
+            self.dead_letters,
+            _visit_rules(settings, threshold),
+            self.streams.get,
+            self.streams.until_known,
+        )
+        # Asked for later: the port may come with the command line, which has not been read yet.
+        self.monitor = Monitor(
+            self.topics, self.delivery, self.metrics, lambda: f"{socket.gethostname()}:{app.conf.web_port}"
+        )
+        self.readiness = Readiness(app, self.nets)
+        self.hub = Hub(settings, self.topics, self.streams, self.gallery, self.metrics)
+        self.photos = PhotoReader(settings, self.nets)
+
+    def add_agents(self) -> None:
+        """Make the agents, and let Faust run each on its topic."""
+        app, settings, topics = self._app, self.settings, self.topics
+        partitions, delivery, letters = self.partitions, self.delivery, self.dead_letters
+        intake = Intake(app, app.ledger)
+        self.recognise = Recognise(
+            settings, topics, self.nets, intake, partitions, delivery, letters, self.monitor, self.metrics
+        )
+        self.identify = Identify(
+            settings, topics, self.gallery, intake, partitions, delivery, letters, self.metrics
+        )
+        self.enrol = Enrol(self.identities, intake, letters)
+        for name, spec, run in (
+            ("recognise", topics.frames, self.recognise.run),
+            ("recognise-recordings", topics.recordings, self.recognise.run_recordings),
+            ("identify", topics.faces, self.identify.run),
+            ("enrol", topics.enrolments, self.enrol.run),
+        ):
+            app.agent(_topic(app, spec), name=name)(run)
+
+    def add_web(self) -> None:
+        """Mount our routes on Faust's web server."""
+        views = (
+            WorkerViews(self.readiness),
+            PeopleViews(self.settings, self.gallery, self.photos, self._send_enrolment),
+            StreamViews(self.streams, self.gallery, self.hub),
+            LiveSocket(self.streams, self.hub),
+            SightingViews(self.history),
+        )
+        server = cast(Web, self._app.web).web_app
+        mount(server, self.settings, [route for view in views for route in view.routes()])
+
+    async def publish_statuses(self) -> None:
+        """Write how the streams are doing; call it every second."""
+        await self.monitor.publish(self.partitions.monitors)
+
+    async def _send_enrolment(self, enrolment: Enrolment) -> None:
+        await self.delivery.send(self.topics.enrolments, enrolment.person.encode(), encode(enrolment))
 
 
-def _refuse(error: OnlookerError) -> NoReturn:
-    click.echo(f"onlooker: {error}", err=True)
-    sys.exit(2)
+class Background(Service):
+    """What a worker does beside its agents: loads the nets, follows the log, writes statuses, checkpoints."""
+
+    def __init__(self, app: Onlooker, **options: Any) -> None:
+        super().__init__(**options)
+        self._app = app
+        self._components = app.components
+
+    async def on_start(self) -> None:
+        """Open the history and begin to follow the log; load the nets."""
+        components = self._components
+        topics, streams, history = components.topics, components.streams, components.history
+        folder = Path(self._app.conf.datadir)
+        positions = await history.open(
+            folder / "history.sqlite", f"{self._app.cluster}/{topics.sightings.name}"
+        )
+        sightings = Follower(components.settings, topics.sightings, positions, self._remember)
+        history.follow(sightings)
+        self.add_future(sightings.run())
+        statuses = Follower(components.settings, topics.streams, {}, streams.add)
+        self.add_future(statuses.run())
+        self.add_future(self._know_streams(statuses))
+        self.add_future(self._load_nets())
+        for work in (
+            components.publish_statuses,
+            components.identify.close_silent,
+            components.partitions.checkpoint,
+        ):
+            self.add_future(self._every(_TICK, work))
+
+    async def on_stop(self) -> None:
+        """Let go of threads, connections and files."""
+        await self._components.hub.close()
+        self._components.photos.close()
+        await self._components.delivery.close()
+
+    async def on_shutdown(self) -> None:
+        """Close the history, when nothing writes to it any more."""
+        await self._components.history.close()
+
+    async def _remember(self, records: Sequence[ConsumerRecord]) -> None:
+        await self._components.history.add(
+            (record.partition, record.offset, record.value) for record in records
+        )
+
+    async def _know_streams(self, statuses: Follower) -> None:
+        await statuses.caught_up(0)
+        self._components.streams.known.set()
+
+    async def _load_nets(self) -> None:
+        try:
+            await self._components.nets.get()
+        except Exception as error:
+            await self.crash(error)
+
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        while not self.should_stop:
+            await asyncio.sleep(seconds)
+            await work()
 
 
-def _prepare(app: Onlooker, loop: asyncio.AbstractEventLoop) -> None:
-    """Check and make what a worker needs before it starts.
+def _topic(app: faust.App, spec: TopicSpec) -> faust.TopicT:
+    return app.topic(spec.name, key_type=bytes, value_type=bytes, partitions=spec.partitions, maxsize=_QUEUE)
 
-    Raises:
-        OnlookerError: the web server would be open to others without a token; a folder, a net, a device or a
-            topic cannot be had.
-    """
-    settings, bind = app.settings, str(app.conf.web_bind)
-    # Nobody has set logging up yet, and Python would write aiokafka's every failed attempt to standard error.
-    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
-    if app.conf.web_enabled and not settings.token and not is_loopback(bind):
-        raise OnlookerError(f"listening on {bind} lets others in: set ONLOOKER_TOKEN, or use 127.0.0.1")
-    _choose_folder(app)
-    remarks = prepare_nets(settings, console_report())
-    app.cluster = loop.run_until_complete(create_topics(settings, settings.broker_wait))
-    for line in remarks:
-        # At the level that Faust logs at by default, nothing else would say it.
-        click.echo(line, err=True)
-    keep_calm("aiokafka")
-    # At debug level these write messages, embeddings included, and what photographs say of themselves.
-    for name in ("faust.topics", "aiokafka", "PIL"):
-        logging.getLogger(name).setLevel(logging.INFO)
+
+def _visit_rules(settings: Settings, threshold: float) -> VisitRules:
+    return VisitRules(
+        gap=int(settings.sighting_gap * 1000),
+        update=int(settings.sighting_update * 1000),
+        unknown_frames=settings.unknown_frames,
+        doubt=threshold * _DOUBT,
+    )

@@ -22,7 +22,7 @@ LAYERS = [
     {"agents"},
     {"web"},
     {"cli"},
-    {"parts", "background", "faust_cli", "application"},
+    {"worker", "application"},
 ]
 HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}
 #: What knows nothing of Kafka and HTTP.

@@ -42,7 +42,7 @@ async def test_the_threshold_is_what_identify_takes(onlooker: Run, few: Path, ow
     settings = load_settings()
     assert before.threshold != after.threshold
     assert f"the threshold of faceplugin-512 is {after.threshold:g}" in output
-    assert create_app(settings).parts.gallery.threshold == after.threshold
+    assert create_app(settings).components.gallery.threshold == after.threshold
     assert after.files == before.files
 
 

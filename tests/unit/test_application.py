@@ -1,4 +1,4 @@
-"""The parts of a worker on a Faust application, as far as they go without a broker."""
+"""What a worker is made of, as far as that goes without a broker."""
 
 import asyncio
 from pathlib import Path
@@ -9,7 +9,7 @@ import faust.cli.worker  # noqa: F401
 import pytest
 from faust.types import TP
 
-from app import parts as module
+from app import application as module
 from app.application import create_app
 from app.settings import ROOT, Settings
 from app.topics import Topics
@@ -26,16 +26,16 @@ class Revocation:
         self.done: list[str] = []
         #: What takes for ever.
         self.stuck: str | None = None
-        self._parts = app.parts
+        self._app = app
         app.consumer = SimpleNamespace(evicted=evicted, force_commit=self._step("commit"))
-        monkeypatch.setattr(self._parts.recognise, "finish", self._step("finish"))
-        monkeypatch.setattr(self._parts, "publish_statuses", self._step("statuses"))
-        monkeypatch.setattr(self._parts.partitions, "checkpoint", self._step("checkpoint"))
-        monkeypatch.setattr(self._parts.partitions, "drop", lambda: self.done.append("drop"))
+        monkeypatch.setattr(app.components.recognise, "finish", self._step("finish"))
+        monkeypatch.setattr(app.components, "publish_statuses", self._step("statuses"))
+        monkeypatch.setattr(app.components.partitions, "checkpoint", self._step("checkpoint"))
+        monkeypatch.setattr(app.components.partitions, "drop", lambda: self.done.append("drop"))
 
     async def run(self) -> list[str]:
         """Return what was done, in order."""
-        await self._parts.on_revoked()
+        await self._app.close_state()
         return self.done
 
     def _step(self, name: str) -> Any:
@@ -70,8 +70,8 @@ def test_every_topic_that_is_worked_on_is_in_the_ledger_and_has_its_agent(tmp_pa
 def test_the_changelog_of_the_people_is_declared_under_the_name_that_faust_gives_it(tmp_path: Path) -> None:
     app = make(tmp_path)
     declared = Topics(app.settings).identities
-    assert app.parts.identities.table.changelog_topic.get_topic_name() == declared.name
-    assert app.parts.identities.table.changelog_topic.partitions == declared.partitions
+    assert app.components.identities.table.changelog_topic.get_topic_name() == declared.name
+    assert app.components.identities.table.changelog_topic.partitions == declared.partitions
 
 
 def test_what_belongs_to_streams_is_opened_and_nothing_else(
@@ -79,7 +79,7 @@ def test_what_belongs_to_streams_is_opened_and_nothing_else(
 ) -> None:
     app = make(tmp_path)
     opened: list[set[int]] = []
-    monkeypatch.setattr(app.parts.partitions, "assign", opened.append)
+    monkeypatch.setattr(app.components.partitions, "assign", opened.append)
     topics = Topics(app.settings)
     app.open_state(
         {
@@ -108,7 +108,7 @@ async def test_who_was_thrown_out_writes_nothing_for_others_have_gone_on(
 async def test_others_do_not_wait_for_ever_for_what_cannot_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, stuck: str
 ) -> None:
-    monkeypatch.setattr(module, "_LAST", 0.01)
+    monkeypatch.setattr(module, "_LAST_CHECKPOINTS", 0.01)
     revocation = Revocation(make(tmp_path), monkeypatch)
     revocation.stuck = stuck
     done = await revocation.run()
