@@ -83,7 +83,7 @@ class Onlooker(faust.App):
     async def on_start(self) -> None:
         """Start what need not wait for the consumer group."""
         await super().on_start()
-        await self.add_runtime_dependency(Background(self, beacon=self.beacon))
+        await self.add_runtime_dependency(Services(self, beacon=self.beacon))
 
     async def on_stop(self) -> None:
         """Finish what is under way while this worker still has its partitions."""
@@ -260,7 +260,7 @@ class Components:
         await self.delivery.send(self.topics.enrolments, enrolment.person.encode(), encode(enrolment))
 
 
-class Background(Service):
+class Services(Service):
     """What a worker does beside its agents: loads the nets, follows the log, writes statuses, checkpoints."""
 
     def __init__(self, app: Onlooker, **options: Any) -> None:

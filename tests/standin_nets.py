@@ -9,7 +9,7 @@ import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from app.importers.onnx import OnnxWishes, import_onnx
-from app.models.alignment import SIZE, TEMPLATE
+from app.models.alignment import SIZE, REFERENCE_LANDMARKS
 from app.models.arrays import Image
 from app.models.images import encode_jpeg
 
@@ -99,7 +99,7 @@ def standin_detector() -> ModelProto:
 
     In a magenta cell it looks up what is not there, and fails as a net does that was exported badly.
     """
-    points = (TEMPLATE[:, ::-1] / SIZE).reshape(1, 10, 1, 1)
+    points = (REFERENCE_LANDMARKS[:, ::-1] / SIZE).reshape(1, 10, 1, 1)
     weights = {
         "sizes_are": np.full((1, 2, 1, 1), np.log(FACE / STRIDE)),
         "offsets_are": np.zeros((1, 2, 1, 1)),

@@ -39,7 +39,7 @@ class StreamMonitor:
         #: When a frame came last, seconds since the epoch.
         self.arrived = 0.0
         #: Skipped frames that are done once their number is on the log.
-        self.untold: list[Received] = []
+        self.unpublished: list[Received] = []
         self.changed = False
         self.warned = 0.0
         #: The faces of the newest recognised frame, or what was said of it; while none was, the newest frame.
@@ -84,7 +84,7 @@ class StreamMonitor:
         self._skipped[reason] += self._count(frame.live, message.offset)
         if self._faces_offset is None:
             self._newest, self._age, self._heard = frame, _age(frame), self._heard or now
-        self.untold.append(message)
+        self.unpublished.append(message)
         self.changed = True
 
     def status(self, worker: str) -> StreamStatus | None:
@@ -166,13 +166,13 @@ class Monitor:
         if status is None:
             return
         stream.changed = False
-        told, stream.untold = stream.untold, []
+        published, stream.unpublished = stream.unpublished, []
         try:
             await self._delivery.send(self._topic, status.stream.encode(), encode(status))
         except BaseException:
-            stream.untold, stream.changed = told + stream.untold, True
+            stream.unpublished, stream.changed = published + stream.unpublished, True
             raise
-        for message in told:
+        for message in published:
             message.done()
 
 

@@ -11,8 +11,9 @@ from app.agents.inference import Embedded, InferencePool, Looked, TooOld
 from app.agents.lanes import FrameWork, Lane
 from app.agents.monitor import Monitor
 from app.agents.partitions import Partitions
-from app.agents.share import Share, usable_cores
+from app.agents.share import Share
 from app.agents.turns import Step
+from app.cores import usable_cores
 from app.kafka.dead_letters import DeadLetters
 from app.kafka.delivery import Delivery, Position
 from app.kafka.intake import Intake, Received

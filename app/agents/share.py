@@ -1,12 +1,11 @@
 """The share of recordings: how many of their frames are worked on at once beside those of cameras."""
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 
-__all__ = ["Share", "usable_cores"]
+__all__ = ["Share"]
 
 #: Seconds after a camera's last frame for which the next one is expected.
 _EXPECTED = 2.0
@@ -66,10 +65,3 @@ class Share:
             return self._recordings < self._alone
         overdue = now > deadline and not self._recordings
         return overdue or self._recordings + self._cameras < self._beside
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use: containers and affinity leave it fewer than there are."""
-    # Not known everywhere (macOS).
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -154,11 +154,11 @@ def import_onnx(file: Path, **wishes: Any) -> None:
 
 
 def _tell(entry: Entry) -> None:
-    for line in _described(entry):
+    for line in _entry_lines(entry):
         click.echo(line)
 
 
-def _described(entry: Entry) -> list[str]:
+def _entry_lines(entry: Entry) -> list[str]:
     """Tell what was imported, and how it is used."""
     from app.models.detection import ARCHITECTURES, finds_landmarks
 

@@ -1,12 +1,12 @@
 """What `onlooker evaluate` and `onlooker calibrate` have in common: a dataset, two nets, and the faces."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from app.cores import usable_cores
 from app.evaluation.dataset import read_dataset
 from app.evaluation.progress import console_teller
 from app.evaluation.sample import Sample, take_sample
@@ -44,5 +44,6 @@ def sampled(
     nets = {"detector": detector, "embedder": embedder}
     settings = load_settings().model_copy(update={name: net for name, net in nets.items() if net is not None})
     found = read_dataset(dataset, images)
-    cores = len(os.sched_getaffinity(0))
-    return settings, take_sample(settings, found, threads or cores, console_teller(), console_report())
+    return settings, take_sample(
+        settings, found, threads or usable_cores(), console_teller(), console_report()
+    )

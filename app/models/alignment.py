@@ -5,18 +5,18 @@ import numpy as np
 
 from app.models.arrays import Floats, Image
 
-__all__ = ["SIZE", "TEMPLATE", "align", "similarity"]
+__all__ = ["SIZE", "REFERENCE_LANDMARKS", "align", "similarity_transform"]
 
 #: Side in pixels of an aligned face.
 SIZE = 112
 #: (5, 2) float32: where eyes, nose and corners of the mouth come to lie (ArcFace, Deng et al. 2019).
-TEMPLATE: Floats = np.array(
+REFERENCE_LANDMARKS: Floats = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]],
     dtype=np.float32,
 )
 
 
-def similarity(source: Floats, target: Floats) -> Floats:
+def similarity_transform(source: Floats, target: Floats) -> Floats:
     """Return the (2, 3) float32 similarity that brings `source` (N, 2) closest to `target` (N, 2).
 
     Least squares over rotation, scale and shift (Umeyama 1991). In the plane these are w = a z + b over
@@ -33,5 +33,5 @@ def similarity(source: Floats, target: Floats) -> Floats:
 
 def align(image: Image, landmarks: Floats) -> Image:
     """Return the face with these (5, 2) landmarks, in pixels of `image`, as (112, 112, 3) uint8 BGR."""
-    warped = cv2.warpAffine(image, similarity(landmarks, TEMPLATE), (SIZE, SIZE), flags=cv2.INTER_LINEAR)
+    warped = cv2.warpAffine(image, similarity_transform(landmarks, REFERENCE_LANDMARKS), (SIZE, SIZE), flags=cv2.INTER_LINEAR)
     return np.asarray(warped, dtype=np.uint8)

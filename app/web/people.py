@@ -67,11 +67,11 @@ class PeopleViews:
     async def everybody(self, request: web.Request) -> web.Response:
         """List everybody by name."""
         people = sorted(self._gallery.people.values(), key=lambda person: (person.name.casefold(), person.id))
-        return web.json_response({"people": [_described(person) for person in people]})
+        return web.json_response({"people": [_to_json(person) for person in people]})
 
     async def get(self, request: web.Request) -> web.Response:
         """Describe one person."""
-        return web.json_response(_described(self._person(request)))
+        return web.json_response(_to_json(self._person(request)))
 
     async def remove(self, request: web.Request) -> web.Response:
         """Remove a person."""
@@ -135,7 +135,7 @@ def _no_such_person(wanted: str) -> web.HTTPException:
     return api_error(404, "no-such-person", f"nobody with the id {wanted[:80]} is enrolled")
 
 
-def _described(person: Person) -> dict[str, Any]:
+def _to_json(person: Person) -> dict[str, Any]:
     photos = [
         {
             "template": template.id,

@@ -42,8 +42,8 @@ class SightingViews:
         query = _query(request.query)
         with _available():
             found = await self._history.find(query)
-        told = [described(sighting) for sighting in found]
-        return web.json_response({"sightings": told, "complete": self._history.complete})
+        listed = [to_json(sighting) for sighting in found]
+        return web.json_response({"sightings": listed, "complete": self._history.complete})
 
     async def crop(self, request: web.Request) -> web.Response:
         """Return the best aligned face of a sighting."""
@@ -117,7 +117,7 @@ class SightingViews:
             if entry.offset < positions.get(entry.partition, 0):
                 continue
             positions[entry.partition] = entry.offset + 1
-            data = json.dumps(described(entry.sighting))
+            data = json.dumps(to_json(entry.sighting))
             text = f"id: {write_positions(positions)}\nevent: sighting\ndata: {data}\n\n"
             await response.write(text.encode())
 
@@ -131,7 +131,7 @@ def _available() -> Iterator[None]:
         raise api_error(503, "history-unavailable", str(error)) from None
 
 
-def described(sighting: Sighting) -> dict[str, Any]:
+def to_json(sighting: Sighting) -> dict[str, Any]:
     """Return a sighting for JSON."""
     return {
         "id": sighting.id,

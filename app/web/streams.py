@@ -47,7 +47,7 @@ class StreamViews:
     async def list(self, request: web.Request) -> web.Response:
         """List the streams by name."""
         statuses = sorted(self._streams.statuses.values(), key=lambda status: status.stream)
-        return web.json_response({"streams": [_described(status) for status in statuses]})
+        return web.json_response({"streams": [_to_json(status) for status in statuses]})
 
     async def jpeg(self, request: web.Request) -> web.Response:
         """Return the newest annotated frame."""
@@ -112,7 +112,7 @@ def _part(view: View) -> bytes:
     return headers.encode() + view.jpeg + b"\r\n"
 
 
-def _described(status: StreamStatus) -> dict[str, Any]:
+def _to_json(status: StreamStatus) -> dict[str, Any]:
     state, heard = state_of(status), heard_last(status)
     return {
         "name": status.stream,

@@ -14,7 +14,7 @@ FOREIGN = {"__main__.py", "oracle_process.py"}
 
 #: From the bottom up; a part may import from its own layer and from those below.
 LAYERS = [
-    {"errors", "logs", "settings", "messages", "topics", "metrics", "processes"},
+    {"errors", "cores", "logs", "settings", "messages", "topics", "metrics", "processes"},
     {"kafka"},
     {"weights"},
     {"models", "tracking"},

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from app.agents import share as module
-from app.agents.share import Share, usable_cores
+from app.agents.share import Share
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +85,3 @@ async def test_a_place_is_given_back_where_the_work_fails() -> None:
             raise RuntimeError
     async with AsyncExitStack() as stack:
         assert await taken(share, 1, stack) == 1
-
-
-def test_there_is_at_least_one_core() -> None:
-    assert usable_cores() >= 1
