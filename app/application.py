@@ -60,8 +60,8 @@ _DAY = 24 * 3600 * 1000
 _TICK = 1.0
 #: Seconds that the last checkpoints may take when partitions are revoked: others wait for them.
 _LAST_CHECKPOINTS = 5.0
-#: How far below the threshold a face is still most likely the person who stands there already.
-_DOUBT = 0.6
+#: The part of the threshold above which a face is still most likely the person who stands there already.
+_LOW_THRESHOLD = 0.6
 #: Messages that an agent's queue takes: they wait there while the nets are loaded. A full one holds up the
 #: consumer, and with it every other agent; an agent that works says itself when enough of a partition waits.
 _QUEUE = 256
@@ -330,5 +330,5 @@ def _visit_rules(settings: Settings, threshold: float) -> VisitRules:
         gap=int(settings.sighting_gap * 1000),
         update=int(settings.sighting_update * 1000),
         unknown_frames=settings.unknown_frames,
-        doubt=threshold * _DOUBT,
+        low_threshold=threshold * _LOW_THRESHOLD,
     )

@@ -9,7 +9,7 @@ import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from app.importers.onnx import OnnxWishes, import_onnx
-from app.models.alignment import SIZE, REFERENCE_LANDMARKS
+from app.models.alignment import REFERENCE_LANDMARKS, SIZE
 from app.models.arrays import Image
 from app.models.images import encode_jpeg
 

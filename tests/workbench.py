@@ -48,7 +48,7 @@ __all__ = ["Bench", "Changelog", "Desk", "MakeBench", "Patient", "Stage", "faces
 
 #: Every partition that a test uses.
 PARTITIONS = (0, 1)
-RULES = VisitRules(gap=3000, update=0, unknown_frames=5, doubt=0.25)
+RULES = VisitRules(gap=3000, update=0, unknown_frames=5, low_threshold=0.25)
 
 
 class Withheld(NamedTuple):

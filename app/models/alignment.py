@@ -5,7 +5,7 @@ import numpy as np
 
 from app.models.arrays import Floats, Image
 
-__all__ = ["SIZE", "REFERENCE_LANDMARKS", "align", "similarity_transform"]
+__all__ = ["REFERENCE_LANDMARKS", "SIZE", "align", "similarity_transform"]
 
 #: Side in pixels of an aligned face.
 SIZE = 112
@@ -33,5 +33,7 @@ def similarity_transform(source: Floats, target: Floats) -> Floats:
 
 def align(image: Image, landmarks: Floats) -> Image:
     """Return the face with these (5, 2) landmarks, in pixels of `image`, as (112, 112, 3) uint8 BGR."""
-    warped = cv2.warpAffine(image, similarity_transform(landmarks, REFERENCE_LANDMARKS), (SIZE, SIZE), flags=cv2.INTER_LINEAR)
+    warped = cv2.warpAffine(
+        image, similarity_transform(landmarks, REFERENCE_LANDMARKS), (SIZE, SIZE), flags=cv2.INTER_LINEAR
+    )
     return np.asarray(warped, dtype=np.uint8)

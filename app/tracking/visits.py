@@ -50,14 +50,14 @@ class VisitRules:
     gap: milliseconds without a person after which their visit has ended.
     update: least milliseconds between two versions of an open sighting.
     unknown_frames: frames with somebody unknown before that is a sighting.
-    doubt: a face that is nobody's, but at least this similar to somebody who is there, is most likely them,
-        turned away, and makes no visit of somebody unknown.
+    low_threshold: a face that is nobody's, but at least this similar to somebody who is there, is most likely
+        them, turned away, and makes no visit of somebody unknown.
     """
 
     gap: int
     update: int
     unknown_frames: int
-    doubt: float
+    low_threshold: float
 
 
 class VisitTracker:
@@ -141,15 +141,15 @@ class VisitTracker:
         """Choose the best face of each person, and of those unknown the largest."""
         best: dict[str | None, Seen] = {}
         for face in faces:
-            if face.person is None and self._doubtful(face, faces):
+            if face.person is None and self._is_uncertain(face, faces):
                 continue
             rival = best.get(face.person)
             if rival is None or _rank(face) > _rank(rival):
                 best[face.person] = face
         return best
 
-    def _doubtful(self, face: Seen, faces: Sequence[Seen]) -> bool:
-        if face.nearest is None or face.similarity < self._rules.doubt:
+    def _is_uncertain(self, face: Seen, faces: Sequence[Seen]) -> bool:
+        if face.nearest is None or face.similarity < self._rules.low_threshold:
             return False
         return self._visit_of(face.nearest) is not None or any(face.nearest == one.person for one in faces)
 

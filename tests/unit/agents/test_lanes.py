@@ -15,7 +15,7 @@ from app.agents.partitions import OwnedStream
 from app.agents.turns import Step
 from app.tracking.visits import VisitRules, VisitTracker
 
-RULES = VisitRules(gap=3000, update=1000, unknown_frames=5, doubt=0.3)
+RULES = VisitRules(gap=3000, update=1000, unknown_frames=5, low_threshold=0.3)
 
 
 class Desk:

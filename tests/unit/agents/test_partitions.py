@@ -20,7 +20,7 @@ from app.tracking.state import Mark, StreamState, Visit, read_state, write_state
 from app.tracking.visits import VisitRules
 
 TOPICS = Topics(Settings())
-RULES = VisitRules(gap=3000, update=1000, unknown_frames=5, doubt=0.3)
+RULES = VisitRules(gap=3000, update=1000, unknown_frames=5, low_threshold=0.3)
 
 
 class Log:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.models.alignment import SIZE, REFERENCE_LANDMARKS, align, similarity_transform
+from app.models.alignment import REFERENCE_LANDMARKS, SIZE, align, similarity_transform
 
 angles = st.floats(-3.1, 3.1)
 scales = st.floats(0.05, 20)
@@ -28,7 +28,9 @@ def test_a_similarity_is_found_again(angle: float, scale: float, x: float, y: fl
 
 
 def test_it_is_the_least_squares_optimum() -> None:
-    source = REFERENCE_LANDMARKS + np.random.default_rng(1).normal(0, 6, REFERENCE_LANDMARKS.shape).astype(np.float32)
+    source = REFERENCE_LANDMARKS + np.random.default_rng(1).normal(0, 6, REFERENCE_LANDMARKS.shape).astype(
+        np.float32
+    )
     matrix = similarity_transform(source, REFERENCE_LANDMARKS).astype(np.float64)
 
     def error(candidate: np.ndarray) -> float:

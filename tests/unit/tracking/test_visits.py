@@ -14,7 +14,7 @@ from app.tracking.state import read_state, write_state
 from app.tracking.visits import Moment, Seen, VisitRules, VisitTracker
 
 GAP, UPDATE, FRAMES = 3000, 1000, 5
-RULES = VisitRules(gap=GAP, update=UPDATE, unknown_frames=FRAMES, doubt=0.3)
+RULES = VisitRules(gap=GAP, update=UPDATE, unknown_frames=FRAMES, low_threshold=0.3)
 
 
 class Visits:
@@ -366,7 +366,7 @@ rules = st.builds(
     gap=st.just(GAP),
     update=st.sampled_from([0, UPDATE]),
     unknown_frames=st.integers(1, 4),
-    doubt=st.just(0.3),
+    low_threshold=st.just(0.3),
 )
 
 
