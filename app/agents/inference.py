@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, TypeVar
@@ -75,13 +76,21 @@ class InferencePool:
     Arguments:
         max_age: seconds after which a frame of a camera is not worth the work, when a thread begins it.
         background: let the system prefer all other threads.
+        room: is entered for as long as a stage runs. Each stage anew: what makes room for something else
+            makes it after a stage, not only after a frame.
     """
 
     def __init__(
-        self, recogniser: Recogniser, threads: int, max_age: float, background: bool = False
+        self,
+        recogniser: Recogniser,
+        threads: int,
+        max_age: float,
+        background: bool = False,
+        room: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
     ) -> None:
         self._recogniser = recogniser
         self._max_age = max_age
+        self._room = room
         self._threads = ThreadPoolExecutor(
             threads,
             thread_name_prefix="recordings" if background else "recognise",
@@ -102,12 +111,15 @@ class InferencePool:
         Raises:
             NetsError: the nets fail on any picture.
         """
-        if len(frames) == 1:
-            # In one go: a frame that changes threads waits twice.
-            return await self._together(lambda some: [self._look_at(some[0])], frames)
-        opened = await asyncio.gather(*(self._run(self._open, frame) for frame in frames))
-        found = iter(await self._together(self._detect, [one for one in opened if isinstance(one, _Opened)]))
-        return [next(found) if isinstance(one, _Opened) else one for one in opened]
+        async with self._room():
+            if len(frames) == 1:
+                # In one go: a frame that changes threads waits twice.
+                return await self._together(lambda some: [self._look_at(some[0])], frames)
+            opened = await asyncio.gather(*(self._run(self._open, frame) for frame in frames))
+            found = iter(
+                await self._together(self._detect, [one for one in opened if isinstance(one, _Opened)])
+            )
+            return [next(found) if isinstance(one, _Opened) else one for one in opened]
 
     async def embed(self, looked: Sequence[Looked], crops: Sequence[bool]) -> list[Embedded | Exception]:
         """Embed the faces that passed the gate; where `crops` says so, their pictures are to travel.
@@ -115,7 +127,8 @@ class InferencePool:
         Raises:
             NetsError: the nets fail on any picture.
         """
-        return await self._together(self._embed, list(zip(looked, crops, strict=True)))
+        async with self._room():
+            return await self._together(self._embed, list(zip(looked, crops, strict=True)))
 
     async def _together(
         self, work: Callable[[Sequence[T]], Sequence[U]], items: Sequence[T]

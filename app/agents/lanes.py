@@ -62,8 +62,6 @@ class Lane:
         background: bool = False,
     ) -> None:
         self.background = background
-        #: To be held by whoever takes a frame, until the work on it may begin.
-        self.entry = asyncio.Lock()
         self._pause = pause
         self._resume = resume
         self._streams: OrderedDict[str, deque[FrameWork]] = OrderedDict()

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -128,7 +128,8 @@ class Recognise:
     async def _workers(self, lane: Lane, recogniser: Recogniser) -> AsyncIterator[asyncio.TaskGroup]:
         """Run what works on the frames of `lane`."""
         threads = _frames_in_flight(self._settings)
-        with InferencePool(recogniser, threads, self._settings.live_max_age, lane.background) as pool:
+        room = self._share.room if lane.background else nullcontext
+        with InferencePool(recogniser, threads, self._settings.live_max_age, lane.background, room) as pool:
             async with asyncio.TaskGroup() as tasks:
                 workers = [
                     tasks.create_task(self._work(lane, pool, recogniser.batch, tasks)) for _ in range(threads)
@@ -139,15 +140,8 @@ class Recognise:
 
     async def _work(self, lane: Lane, pool: InferencePool, most: int, tasks: asyncio.TaskGroup) -> None:
         while True:
-            async with AsyncExitStack() as place:
-                # One after the other: a frame that came in before an earlier one of its stream would wait for
-                # it in the place that the earlier one waits for.
-                async with lane.entry:
-                    taken = await lane.take(most, self._settings.batch_wait)
-                    if lane.background:
-                        await place.enter_async_context(self._share.room())
-                    else:
-                        place.enter_context(self._share.camera())
+            taken = await lane.take(most, self._settings.batch_wait)
+            with nullcontext() if lane.background else self._share.camera():
                 await self._begin(taken, pool, tasks)
 
     async def _begin(self, taken: Sequence[FrameWork], pool: InferencePool, tasks: asyncio.TaskGroup) -> None:

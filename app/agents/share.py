@@ -1,4 +1,4 @@
-"""The share of recordings: how many of their frames are worked on at once beside those of cameras."""
+"""The share of recordings: how much is done for their frames at once beside those of cameras."""
 
 import asyncio
 import time
@@ -18,12 +18,12 @@ _LOOK = 0.1
 class Share:
     """Lets recordings have all threads while no camera has frames, and else what frames of cameras leave.
 
-    What works on a recording when a camera's frame comes slows that down to its end: so it is kept off
-    beforehand.
+    What is done for a recording when a camera's frame comes slows that down until it ends: so it is kept off
+    beforehand, and ends soon, for room is taken for a stage, not for a frame.
 
-    Arguments:
-        alone: frames of recordings that are worked on at once when no camera has any.
-        beside: frames that are worked on at once, those of cameras among them, when a recording may begin.
+    Args:
+        alone: stages of recordings' frames that run at once when no camera has frames.
+        beside: frames of cameras and stages of recordings at once, when one more of a recording may begin.
     """
 
     def __init__(self, alone: int, beside: int) -> None:
@@ -33,6 +33,8 @@ class Share:
         self._cameras = 0
         self._recordings = 0
         self._left = asyncio.Event()
+        #: In the order in which they came: who waited longest goes on first.
+        self._queue = asyncio.Lock()
 
     @contextmanager
     def camera(self) -> Iterator[None]:
@@ -47,13 +49,14 @@ class Share:
 
     @asynccontextmanager
     async def room(self) -> AsyncIterator[None]:
-        """Wait until one more recording may be worked on, and take its place for as long as this lasts."""
-        deadline = time.monotonic() + _LONGEST
-        while not self._is_room(time.monotonic(), deadline):
-            self._left.clear()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._left.wait(), _LOOK)
-        self._recordings += 1
+        """Wait until a stage of a recording's frame may begin, and count it for as long as this lasts."""
+        async with self._queue:
+            deadline = time.monotonic() + _LONGEST
+            while not self._is_room(time.monotonic(), deadline):
+                self._left.clear()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._left.wait(), _LOOK)
+            self._recordings += 1
         try:
             yield
         finally:

@@ -5,7 +5,8 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import numpy as np
@@ -260,3 +261,20 @@ async def test_who_waits_for_a_thread_when_it_closes_is_let_go() -> None:
         nets.go_on.set()
         assert widths(await under_way) == [64]
     assert nets.looked == [[64]]
+
+
+async def test_room_is_taken_for_each_stage_and_held_for_no_longer() -> None:
+    """What waits for room between two stages of a recording has it then, not only after the frame."""
+    taken: list[bool] = []
+
+    @asynccontextmanager
+    async def room() -> AsyncIterator[None]:
+        taken.append(True)
+        yield
+        taken.append(False)
+
+    with pool_of(Nets(), room=room) as pool:
+        looked = await pool.look([frame(64), frame(65)])
+        assert taken == [True, False]
+        await pool.embed([one for one in looked if isinstance(one, Looked)], [False, False])
+        assert taken == [True, False, True, False]
