@@ -34,8 +34,7 @@ from app.kafka.ledger import Ledger
 from app.messages import Enrolment, encode
 from app.metrics import Metrics
 from app.models.chosen import chosen_nets
-from app.models.loading import Nets
-from app.models.pipeline import load_recogniser
+from app.models.pipeline import Nets, load_recogniser
 from app.settings import Settings, load_settings
 from app.tables.gallery import Gallery
 from app.tables.identities import AwaitedTable, Identities

@@ -37,8 +37,7 @@ from app.messages import (
 from app.metrics import Metrics
 from app.models.arrays import Floats, Image
 from app.models.detection import Detections
-from app.models.loading import Nets
-from app.models.pipeline import Recogniser
+from app.models.pipeline import Nets, Recogniser
 from app.settings import Settings
 from app.tables.gallery import Gallery
 from app.topics import Topics, TopicSpec

@@ -21,8 +21,7 @@ from app.messages import Faces, MessageError, decode_frame, encode
 from app.metrics import Metrics
 from app.models.gate import Gate
 from app.models.images import ImageError
-from app.models.loading import Nets
-from app.models.pipeline import Recogniser
+from app.models.pipeline import Nets, Recogniser
 from app.settings import Settings
 from app.topics import Topics
 

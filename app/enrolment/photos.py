@@ -12,8 +12,7 @@ import numpy as np
 from app.messages import Template
 from app.models.gate import Gate
 from app.models.images import ImageError, decode_image, encode_jpeg
-from app.models.loading import Nets
-from app.models.pipeline import Analysis, Recogniser
+from app.models.pipeline import Analysis, Nets, Recogniser
 from app.settings import Settings
 
 __all__ = ["Enrolled", "Photo", "PhotoReader", "Refusal"]

@@ -1,7 +1,7 @@
 """The way of one image: detect, gate, align, embed."""
 
-import time
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from app.models.runtime.session import Runtime, runtime_for
 from app.settings import Settings
 from app.weights.report import Report
 
-__all__ = ["Analysis", "Recogniser", "load_recogniser"]
+__all__ = ["Analysis", "Nets", "Recogniser", "load_recogniser"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +27,12 @@ class Analysis:
     gates: (N,) uint8, a `Gate` for each face.
     embeddings: (N, D) float32 of length one; zeros for a face that did not pass the gate.
     aligned: (N, 112, 112, 3) uint8 BGR; zeros likewise.
-    seconds: time spent in the stages `detect`, `align` and `embed`.
     """
 
     detections: Detections
     gates: NDArray[np.uint8]
     embeddings: Floats
     aligned: Image
-    seconds: dict[str, float]
 
 
 class Recogniser:
@@ -58,21 +56,12 @@ class Recogniser:
         return self.analyse_all([image])[0]
 
     def analyse_all(self, images: Sequence[Image]) -> list[Analysis]:
-        """Analyse `images`, of any sizes, together; the seconds of each are its share."""
-        started = time.perf_counter()
+        """Analyse `images`, of any sizes, together."""
         found = self.detect_all(images)
-        detected = time.perf_counter()
         gates = [passed for _, passed in found]
         aligned = [self.align(image, *one) for image, one in zip(images, found, strict=True)]
-        all_aligned = time.perf_counter()
-        embeddings = self.embed_all(aligned, gates)
-        seconds = {
-            "detect": (detected - started) / len(images),
-            "align": (all_aligned - detected) / len(images),
-            "embed": (time.perf_counter() - all_aligned) / len(images),
-        }
-        columns = zip((one for one, _ in found), gates, embeddings, aligned, strict=True)
-        return [Analysis(*column, dict(seconds)) for column in columns]
+        columns = zip((one for one, _ in found), gates, self.embed_all(aligned, gates), aligned, strict=True)
+        return [Analysis(*column) for column in columns]
 
     def detect_all(self, images: Sequence[Image]) -> list[tuple[Detections, NDArray[np.uint8]]]:
         """Find the faces of each of `images`, and say which of them are to be embedded, (N,) uint8 `Gate`."""
@@ -100,6 +89,32 @@ class Recogniser:
         """Run both nets on a picture without content; raise what they raise."""
         self.detector.detect(np.full((64, 64, 3), 128, np.uint8))
         self.embedder.embed(np.full((1, SIZE, SIZE, 3), 128, np.uint8))
+
+
+class Nets:
+    """A recogniser that is loaded in a thread, while its worker joins the others, and may be waited for.
+
+    Arguments:
+        load: makes it; runs in a thread.
+        detector, embedder: what messages call its nets.
+    """
+
+    def __init__(self, load: Callable[[], Recogniser], detector: str, embedder: str) -> None:
+        self.detector = detector
+        self.embedder = embedder
+        self._load = load
+        self._loading: asyncio.Future[Recogniser] | None = None
+
+    @property
+    def loaded(self) -> bool:
+        """Tell whether they are there."""
+        return self._loading is not None and self._loading.done() and self._loading.exception() is None
+
+    async def get(self) -> Recogniser:
+        """Wait for the nets; the first who asks starts to load them."""
+        if self._loading is None:
+            self._loading = asyncio.get_running_loop().run_in_executor(None, self._load)
+        return await asyncio.shield(self._loading)
 
 
 def load_recogniser(settings: Settings, report: Report | None = None) -> Recogniser:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, cast
 
-from app.models.loading import Nets
+from app.models.pipeline import Nets
 
 if TYPE_CHECKING:
     import faust

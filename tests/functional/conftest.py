@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.history.index import History
-from app.models.loading import Nets
-from app.models.pipeline import Recogniser
+from app.models.pipeline import Nets, Recogniser
 from app.weights.catalogue import load_catalogue
 
 

@@ -13,8 +13,7 @@ from workbench import Bench, MakeBench, Patient, Stage
 
 from app.agents import identify
 from app.models.images import encode_jpeg
-from app.models.loading import Nets
-from app.models.pipeline import Recogniser
+from app.models.pipeline import Nets, Recogniser
 from app.settings import Settings
 from app.tables.gallery import Gallery
 from app.tables.identities import AwaitedTable

@@ -11,8 +11,7 @@ from workbench import Desk, Stage, faces_of
 
 from app.messages import encode
 from app.models.images import decode_jpeg
-from app.models.loading import Nets
-from app.models.pipeline import Recogniser
+from app.models.pipeline import Nets, Recogniser
 from app.tables.gallery import Gallery
 from app.tracking.state import read_state
 from app.tracking.visits import VisitTracker

@@ -18,8 +18,7 @@ from app.agents.inference import NetsError
 from app.models.detection import Detector
 from app.models.gate import Gate
 from app.models.images import decode_jpeg, encode_jpeg
-from app.models.loading import Nets
-from app.models.pipeline import Recogniser, load_recogniser
+from app.models.pipeline import Nets, Recogniser, load_recogniser
 from app.settings import Settings
 
 TWO_PEOPLE = "face_recognition/examples/two_people.jpg"

@@ -9,8 +9,7 @@ from app.enrolment.photos import PhotoReader, Refusal
 from app.models.arrays import Image
 from app.models.detection import Detections, Detector, Landmarked
 from app.models.images import encode_jpeg
-from app.models.loading import Nets
-from app.models.pipeline import Recogniser
+from app.models.pipeline import Nets, Recogniser
 from app.settings import Settings
 from app.web.form import Photo
 

@@ -17,7 +17,7 @@ from app.agents.enrol import Enrol
 from app.enrolment.photos import PhotoReader
 from app.messages import Enrolment, encode
 from app.models.images import decode_jpeg, encode_jpeg
-from app.models.loading import Nets
+from app.models.pipeline import Nets
 from app.settings import Settings
 from app.tables.gallery import Gallery
 from app.tables.identities import AwaitedTable, Identities

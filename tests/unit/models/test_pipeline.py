@@ -44,8 +44,6 @@ def test_embeddings_have_length_one(recogniser: Recogniser, still: Callable[[str
     np.testing.assert_allclose(np.linalg.norm(found.embeddings, axis=1), 1, atol=1e-5)
     assert found.aligned.shape == (6, 112, 112, 3)
     assert found.aligned.dtype == np.uint8
-    assert set(found.seconds) == {"detect", "align", "embed"}
-    assert min(found.seconds.values()) > 0
 
 
 def test_many_faces_at_once_are_each_embedded_as_alone(
@@ -124,4 +122,3 @@ def test_images_that_are_analysed_together_give_what_each_gives_alone(
         np.testing.assert_array_equal(one.gates, alone.gates)
         # Aligned by landmarks that differ in the last digits.
         np.testing.assert_allclose(one.embeddings, alone.embeddings, atol=0.01)
-        assert set(one.seconds) == {"detect", "align", "embed"}
