@@ -21,9 +21,9 @@ from app.messages import (
     encode,
     encode_frame,
 )
-from app.tracking.state import Mark, StreamState, Visit, write_state
+from app.tracking.state import Mark, StreamState, Visit
 
-__all__ = ["FOLDER", "GOLDEN", "STATES", "bytes_of", "same", "write"]
+__all__ = ["FOLDER", "GOLDEN", "bytes_of", "same", "stored", "write"]
 
 #: The files are named `v1/sighting-open.bin`: the message's version, and which one it is.
 FOLDER = Path(__file__).resolve().parent / "data" / "messages"
@@ -72,6 +72,11 @@ def faces(count: int) -> Faces:
     )  # fmt: skip
 
 
+def bytes_of(message: Any) -> bytes:
+    """Return the bytes of a message; of a frame, its key, value and headers."""
+    return msgspec.msgpack.encode(encode_frame(message)) if isinstance(message, Frame) else encode(message)
+
+
 OPEN = Sighting(
     id="0f" * 12, stream="door", person="ada", name="Ada Lovelace – ä", first=THEN, last=THEN + 2500,
     frames=25, offset=2**33, score=0.8125, crop=picture("sighting"), crop_score=0.75, open=True,
@@ -81,15 +86,6 @@ CLOSED = Sighting(
     id="f0" * 12, stream="door", person=None, name=None, first=THEN, last=THEN, frames=5, offset=7,
     score=None, crop=b"", crop_score=-1.0, open=False, revision=9,
 )  # fmt: skip
-
-#: The state inside of a checkpoint, by the checkpoint's name.
-STATES = {
-    "v1/checkpoint": StreamState(
-        live=Mark(2**33, THEN + 2500),
-        visits=[Visit(OPEN, THEN + 2000), Visit(CLOSED, None, True)],
-        pending=[CLOSED],
-    )
-}
 
 GOLDEN: dict[str, Any] = {
     "v1/frame": Frame(
@@ -117,14 +113,26 @@ GOLDEN: dict[str, Any] = {
         skipped={"too-old": 7}, waiting=3, arrived=THEN + 5, skipping=0.5,
         counted={"frames": 70_001, "recordings": 12},
     ),
-    "v1/checkpoint": Checkpoint(
-        stream="door", partition=3, next=2**34, state=write_state(STATES["v1/checkpoint"]),
+    "v1/state": StreamState(
+        live=Mark(2**33, THEN + 2500),
+        visits=[Visit(OPEN, THEN + 2000), Visit(CLOSED, None, True)],
+        pending=[CLOSED],
     ),
     "v1/dead-letter": DeadLetter(
         topic="frames", partition=3, offset=70_000, key=b"door", reason="not-an-image",
         detail="a frame whose value is not a JPEG", at=THEN, value=b"GIF89a",
     ),
 }  # fmt: skip
+
+
+def stored(name: str) -> bytes:
+    """Return the bytes of an example: those that were written first."""
+    path = FOLDER / f"{name}.bin"
+    return path.read_bytes() if path.exists() else bytes_of(GOLDEN[name])
+
+
+#: What is inside of a checkpoint has a version of its own, and stays at that.
+GOLDEN["v1/checkpoint"] = Checkpoint(stream="door", partition=3, next=2**34, state=stored("v1/state"))
 
 
 def write() -> None:
@@ -135,11 +143,6 @@ def write() -> None:
         if not path.exists():
             path.write_bytes(bytes_of(message))
             print(path)
-
-
-def bytes_of(message: Any) -> bytes:
-    """Return the bytes of a message; of a frame, its key, value and headers."""
-    return msgspec.msgpack.encode(encode_frame(message)) if isinstance(message, Frame) else encode(message)
 
 
 def same(one: Any, other: Any) -> bool:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from app.messages import Gate
 from app.models.alignment import SIZE, align
 from app.models.arrays import Floats, Image
 from app.models.chosen import Chosen, chosen_nets, prepare_nets
 from app.models.detection import Detections, Detector, Landmarked, load_detector
 from app.models.embedding import Embedder, load_embedder
-from app.models.gate import Gate, gate
+from app.models.gate import gate
 from app.models.report import Report
 from app.models.runtime import Runtime, runtime_for
 from app.settings import Settings

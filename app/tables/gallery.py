@@ -9,8 +9,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from app.messages import Faces, Person
-from app.models.gate import Gate
+from app.messages import Faces, Gate, Person
 
 __all__ = ["Gallery", "Match"]
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from makers import DIMENSION, make_faces
 
-from app.messages import Faces, decode, encode
+from app.messages import Faces, Gate, decode, encode
 from app.models.arrays import Floats
 from app.models.catalogue import CatalogueError, Input
 from app.models.detection import (
@@ -23,7 +23,7 @@ from app.models.detection import (
     YuNet,
 )
 from app.models.detection.base import MOST, in_pixels_of, one_for_each_face
-from app.models.gate import Gate, gate
+from app.models.gate import gate
 
 FEED = Input("RGB", 0.0, 1.0)
 WILD = (0.0, 1.0, -1.0, 0.7, 1e-30, 1e30, -1e30, 3e38, -3e38, np.inf, -np.inf, np.nan)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from makers import DIMENSION, EMBEDDER, axis, make_faces, make_person, make_template
 
-from app.models.gate import Gate
+from app.messages import Gate
 from app.tables.gallery import Gallery, Match
 
 
