@@ -22,6 +22,7 @@ from app.kafka.consumer import LedgerConsumer
 from app.kafka.dead_letters import DeadLetters
 from app.kafka.delivery import KafkaDelivery
 from app.kafka.intake import Intake
+from app.kafka.unreadable import Unreadable
 from app.messages import Enrolment, encode
 from app.metrics import Metrics
 from app.models.chosen import chosen_nets
@@ -76,8 +77,9 @@ class Parts:
         self.gallery = Gallery(chosen.embedded_by, threshold, settings.margin)
         self.identities = Identities(app, self.gallery, self.metrics)
         keep = int(settings.memory_days * _DAY)
-        self.history = History(keep)
-        self.streams = Streams(keep)
+        unreadable = Unreadable(self.metrics)
+        self.history = History(keep, partial(unreadable.note, self.topics.sightings.name))
+        self.streams = Streams(keep, partial(unreadable.note, self.topics.streams.name))
         self.intake = Intake(app, app.ledger)
         self.partitions = Partitions(
             Checkpoints(settings, self.topics, self.delivery),

@@ -4,7 +4,8 @@ A message is one MessagePack map, whose field ``v`` is the version of its kind. 
 go; an older one is read as a plain map, which the kind's upgraders lead from version to version; one that is
 newer than known is refused. Decoding raises `MessageError` and nothing else, whatever the bytes are.
 
-A field with a default, which older programs may pass over, needs no new version. For all else:
+A field with a default, which older programs may pass over, needs no new version, other than in what is read,
+changed and written back, as people are: there they would drop it. For all else:
 
 1. Change the fields of the message, and raise its `tag` by one.
 2. Append to its `upgraders` a function that makes a map of the version before into one of the new version.
@@ -92,8 +93,8 @@ def upgrade(kind: type[Message], fields: Fields, found: int) -> Fields:
         # Of what the message holds.
         raise
     except Exception as error:
-        # An upgrader may stumble over anything where bytes are damaged.
-        raise _malformed(kind, repr(error)) from None
+        # An upgrader may stumble over anything where bytes are damaged. What it says may be private.
+        raise _malformed(kind, f"{type(error).__name__} on the way from version {found}") from None
     return fields
 
 
