@@ -200,7 +200,7 @@ async def test_who_cannot_be_read_is_never_overwritten_but_can_be_removed(
 ) -> None:
     table = office.identities.table
     async with office.context as agent:
-        table[b"ada"] = stored
+        table.data[b"ada"] = stored
         await office.identities.rebuild()
         for known in (True, False):
             await office.send(agent, make_enrolment("ada", axis(1), id=f"more-{known}", known=known))
@@ -210,11 +210,11 @@ async def test_who_cannot_be_read_is_never_overwritten_but_can_be_removed(
         ]  # fmt: skip
         assert letters[0].detail.startswith("the person ada cannot be read, and nothing is added to them: ")
         assert table[b"ada"] == stored
-        assert office.changelog.changes == [(b"ada", stored)]
+        assert office.changelog.changes == []
         assert not office.gallery.people
 
         await office.send(agent, make_enrolment("ada", action="remove", name=None))
-        assert office.changelog.changes[1:] == [(b"ada", None)]
+        assert office.changelog.changes == [(b"ada", None)]
         assert not office.gallery.unreadable
         await office.send(agent, make_enrolment("ada", axis(1), id="again"))
     assert set(office.gallery.people) == {"ada"}
@@ -225,9 +225,9 @@ async def test_the_gallery_leaves_out_who_cannot_be_read_and_says_so_in_one_line
 ) -> None:
     async with office.context as agent:
         await office.send(agent, make_enrolment("bob", axis(1)))
-        office.identities.table[b"ada"] = NEWER
+        office.identities.table.data[b"ada"] = NEWER
         for number in range(20):
-            office.identities.table[b"%d" % number] = b"junk"
+            office.identities.table.data[b"%d" % number] = b"junk"
         await office.identities.rebuild()
     assert set(office.gallery.people) == {"bob"}
     assert office.gallery.unreadable == {"ada", *map(str, range(20))}

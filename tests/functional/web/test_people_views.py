@@ -249,7 +249,7 @@ async def test_who_cannot_be_read_can_be_removed_and_nothing_else(
     house: House, office: Any, photo: Any
 ) -> None:
     _, _, identities = office
-    identities.table[b"ada"] = newer(make_person("ada", axis(0)))
+    identities.table.data[b"ada"] = newer(make_person("ada", axis(0)))
     await identities.rebuild()
     for status, answer in (
         await asyncio.wait_for(house.enrol(photo(OBAMA), id="ada"), 5),
