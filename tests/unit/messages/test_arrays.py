@@ -3,11 +3,10 @@
 import struct
 from typing import Any
 
-import numpy as np
 import pytest
 from makers import axis, changed, make_faces
 
-from app.messages import Faces, MessageError, decode, encode
+from app.messages import Faces, MessageError, decode
 
 ONE = make_faces([axis(0)])
 
@@ -41,20 +40,3 @@ def test_an_array_of_another_kind_is_refused(boxes: Any) -> None:
     with pytest.raises(MessageError) as caught:
         decode(Faces, changed(ONE, boxes=boxes))
     assert caught.value.reason == "malformed"
-
-
-def test_a_face_may_be_without_landmarks_but_not_without_some() -> None:
-    landmarks = np.zeros((2, 5, 2), np.float32)
-    landmarks[1] = np.nan
-    faces = make_faces([axis(0), axis(1)], landmarks=landmarks)
-    np.testing.assert_array_equal(decode(Faces, encode(faces)).landmarks, landmarks)
-    for place, number in (((0, 4, 1), np.nan), ((1, 2, 0), 1.0), ((0, 0, 0), np.inf)):
-        wrong = landmarks.copy()
-        wrong[place] = number
-        with pytest.raises(MessageError):
-            decode(Faces, changed(faces, landmarks=["<f4", [2, 5, 2], wrong.tobytes()]))
-
-
-def test_columns_have_one_length() -> None:
-    with pytest.raises(MessageError):
-        decode(Faces, changed(ONE, crops=[None, None]))
