@@ -31,6 +31,7 @@ from app.kafka.delivery import KafkaDelivery
 from app.kafka.follower import Follower
 from app.kafka.intake import Intake
 from app.kafka.ledger import Ledger
+from app.kafka.unreadable import Unreadable
 from app.messages import Enrolment, encode
 from app.metrics import Metrics
 from app.models.chosen import chosen_nets
@@ -202,8 +203,9 @@ class Components:
         self.gallery = Gallery(chosen.embedded_by, threshold, settings.margin)
         self.identities = Identities(app, self.gallery, self.metrics)
         keep = int(settings.memory_days * _DAY)
-        self.history = History(keep)
-        self.streams = Streams(keep)
+        unreadable = Unreadable(self.metrics)
+        self.history = History(keep, partial(unreadable.note, self.topics.sightings.name))
+        self.streams = Streams(keep, partial(unreadable.note, self.topics.streams.name))
         self.partitions = Partitions(
             Checkpoints(settings, self.topics, self.delivery),
             self.dead_letters,

@@ -224,10 +224,11 @@ class Cluster:
         self._programs.append(program)
         return program.start()
 
-    def worker(self, level: str = "info", **settings: object) -> Worker:
-        """Start a worker; ask it whether it is ready before it is used."""
+    def worker(self, level: str = "info", program: str = "app", **settings: object) -> Worker:
+        """Start a worker, of another program if need be; ask it whether it is ready before it is used."""
         port, name = free_port(), f"worker-{len(self._programs)}"
-        command = [sys.executable, "-m", "faust", "-A", "app", "worker", "-l", level, "--web-port", str(port)]
+        command = [sys.executable, "-m", "faust", "-A", program, "worker", "-l", level]
+        command += ["--web-port", str(port)]
         return self.start(Worker(port, name, command, *self.place(name, **settings)))
 
     def source(self, medium: Path | str, stream: str, *options: str) -> Program:

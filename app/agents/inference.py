@@ -17,10 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import OnlookerError, one_line
-from app.messages import Frame
+from app.messages import Frame, Gate
 from app.models.arrays import Floats, Image
 from app.models.detection import Detections
-from app.models.gate import Gate
 from app.models.images import ImageError, decode_jpeg, encode_jpeg
 from app.models.pipeline import Recogniser
 

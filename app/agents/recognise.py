@@ -17,9 +17,8 @@ from app.cores import usable_cores
 from app.kafka.dead_letters import DeadLetters
 from app.kafka.delivery import Delivery, Position
 from app.kafka.intake import Intake, Received
-from app.messages import Faces, MessageError, decode_frame, encode
+from app.messages import Faces, Gate, MessageError, decode_frame, encode
 from app.metrics import Metrics
-from app.models.gate import Gate
 from app.models.images import ImageError
 from app.models.pipeline import Nets, Recogniser
 from app.settings import Settings

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from app.messages import Template
-from app.models.gate import Gate
+from app.messages import Gate, Template
 from app.models.images import ImageError, decode_image, encode_jpeg
 from app.models.pipeline import Analysis, Nets, Recogniser
 from app.settings import Settings

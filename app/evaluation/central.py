@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from app.messages import Gate
 from app.models.arrays import Floats, Image
-from app.models.gate import Gate
 from app.models.pipeline import Recogniser
 
 __all__ = ["central_face"]

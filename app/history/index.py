@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from app.errors import OnlookerError, one_line
 from app.kafka.follower import Follower, ReadFrom
-from app.messages import MessageError, Sighting, decode, encode
+from app.messages import MessageError, Sighting, decode, encode, version
 
 __all__ = ["Entry", "History", "HistoryUnavailableError", "Query"]
 
@@ -27,8 +27,8 @@ _log = logging.getLogger(__name__)
 #: Stands for somebody unknown in a query, where None stands for anybody.
 UNKNOWN = "unknown"
 
-#: Raised whenever the tables below change: an index of another version is built again from the log.
-_VERSION = 2
+#: Raised whenever the tables below change.
+_TABLES_VERSION = 2
 
 #: Bytes up to which an index is checked whole when it is opened; a larger one would take seconds.
 _CHECKED = 256 * 2**20
@@ -90,12 +90,14 @@ class History:
     ends nothing: what is to be written waits, and a file that is damaged is built again. SQLite is called
     in a thread of its own, so that a slow disk never holds up the event loop.
 
-    Arguments:
+    Args:
         keep: milliseconds for which sightings are kept.
+        unreadable: is told of what is passed over.
     """
 
-    def __init__(self, keep: int) -> None:
+    def __init__(self, keep: int, unreadable: Callable[[MessageError], None] = lambda _: None) -> None:
         self._keep = keep
+        self._unreadable = unreadable
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="history")
         self._opened: tuple[Path, str] | None = None
         self._database: sqlite3.Connection | None = None
@@ -149,7 +151,7 @@ class History:
             ReadFrom: the index had to be opened or built again, and holds the log up to there.
         """
         batch = list(records)
-        entries = [entry for record in batch if (entry := _readable(*record))]
+        entries = [entry for record in batch if (entry := self._readable(*record))]
         taken = await self._insist(partial(self._write, batch, entries))
         if taken:
             for listener in tuple(self._listeners):
@@ -312,7 +314,14 @@ class History:
     def _select(self, rest: str, values: Sequence[Any]) -> list[Entry]:
         # `rest` is made of this file's own words; values travel as parameters.
         rows = self._db.execute(f"SELECT partition, offset, message FROM sightings {rest}", values)  # noqa: S608
-        return [entry for row in rows if (entry := _readable(*row))]
+        return [entry for row in rows if (entry := self._readable(*row))]
+
+    def _readable(self, partition: int, offset: int, value: bytes | None) -> Entry | None:
+        try:
+            return Entry(decode(Sighting, value), partition, offset)
+        except MessageError as error:
+            self._unreadable(error)
+            return None
 
     def _positions(self) -> Mapping[int, int]:
         return dict(self._db.execute("SELECT partition, next FROM positions"))
@@ -345,8 +354,8 @@ def _check(database: sqlite3.Connection, path: Path, log: str) -> None:
         (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
         if found != "ok":
             raise sqlite3.DatabaseError("it is damaged")
-    (version,) = database.execute("PRAGMA user_version").fetchone()
-    if version != _VERSION:
+    (found,) = database.execute("PRAGMA user_version").fetchone()
+    if found != _version():
         raise sqlite3.DatabaseError("it is of another version")
     if database.execute("SELECT log FROM origin").fetchone() != (log,):
         raise sqlite3.DatabaseError("it is of another log")
@@ -356,7 +365,13 @@ def _create(database: sqlite3.Connection, log: str) -> None:
     with database:
         database.executescript(_TABLES)
         database.execute("INSERT INTO origin VALUES (?)", [log])
-        database.execute(f"PRAGMA user_version = {_VERSION}")
+        database.execute(f"PRAGMA user_version = {_version()}")
+
+
+def _version() -> int:
+    """Return the version of an index; one of another is built again from the log."""
+    # A program that knows a newer version of sightings finds those on the log that this one passes over.
+    return _TABLES_VERSION * 1000 + version(Sighting)
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
@@ -370,10 +385,3 @@ def _row(entry: Entry) -> tuple[Any, ...]:
     seen = entry.sighting
     times = (seen.first, seen.last, int(seen.open), seen.revision)
     return seen.id, seen.stream, seen.person, *times, entry.partition, entry.offset, encode(seen)
-
-
-def _readable(partition: int, offset: int, value: bytes | None) -> Entry | None:
-    try:
-        return Entry(decode(Sighting, value), partition, offset)
-    except MessageError:
-        return None

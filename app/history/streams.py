@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
 from typing import Literal
@@ -29,12 +29,14 @@ _WAIT_ENDS = 24 * 3600 * 1000
 class Streams:
     """The latest status of every stream.
 
-    Arguments:
+    Args:
         keep: milliseconds after which a stream that nothing comes from is forgotten.
+        unreadable: is told of what is passed over.
     """
 
-    def __init__(self, keep: int) -> None:
+    def __init__(self, keep: int, unreadable: Callable[[MessageError], None] = lambda _: None) -> None:
         self._keep = keep
+        self._unreadable = unreadable
         self._statuses: dict[str, StreamStatus] = {}
         #: Set when everything that was on the log at the start has been taken in.
         self.known = asyncio.Event()
@@ -61,7 +63,8 @@ class Streams:
         for record in records:
             try:
                 status = decode(StreamStatus, record.value)
-            except MessageError:
+            except MessageError as error:
+                self._unreadable(error)
                 continue
             self._statuses[status.stream] = status
 

@@ -1,22 +1,12 @@
 """The gate: which of the found faces are worth an embedding."""
 
-from enum import IntEnum
-
 import numpy as np
 from numpy.typing import NDArray
 
+from app.messages import Gate
 from app.models.detection.base import Detections
 
-__all__ = ["Gate", "gate"]
-
-
-class Gate(IntEnum):
-    """What became of a face; of several reasons against one, the first of these counts."""
-
-    PASSED = 0
-    SMALL = 1
-    UNSURE = 2
-    UNALIGNED = 3
+__all__ = ["gate"]
 
 
 def gate(detections: Detections, min_face: int, embed_score: float) -> NDArray[np.uint8]:

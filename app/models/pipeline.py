@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from app.messages import Gate
 from app.models.alignment import SIZE, align
 from app.models.arrays import Floats, Image
 from app.models.chosen import Chosen, chosen_nets, prepare_nets
 from app.models.detection import Detections, Detector, Landmarked, load_detector
 from app.models.embedding import Embedder, load_embedder
-from app.models.gate import Gate, gate
+from app.models.gate import gate
 from app.models.runtime.session import Runtime, runtime_for
 from app.settings import Settings
 from app.weights.report import Report

@@ -9,8 +9,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from app.messages import Faces, Person
-from app.models.gate import Gate
+from app.messages import Faces, Gate, Person
 
 __all__ = ["Gallery", "Match"]
 
@@ -48,6 +47,7 @@ class Gallery:
         self.threshold = threshold
         self.margin = margin
         self._people: dict[str, Person] = {}
+        self._unreadable: set[str] = set()
         self._revisions: deque[str] = deque(maxlen=_REMEMBERED)
         self._changed = asyncio.Condition()
         self._index: _Index | None = None
@@ -56,6 +56,11 @@ class Gallery:
     def people(self) -> Mapping[str, Person]:
         """The enrolled people by id; not to be changed."""
         return MappingProxyType(self._people)
+
+    @property
+    def unreadable(self) -> Collection[str]:
+        """Ids of enrolled people whom this program cannot read: it cannot name them, nor add to them."""
+        return frozenset(self._unreadable)
 
     @property
     def templates(self) -> int:
@@ -71,34 +76,45 @@ class Gallery:
             for template in person.templates
         )
 
-    async def load(self, people: Iterable[Person]) -> None:
+    async def load(self, people: Iterable[Person], unreadable: Iterable[str] = ()) -> None:
         """Replace everybody."""
         self._people = {person.id: person for person in people}
+        self._unreadable = set(unreadable)
         self._revisions.extend(person.revision for person in self._people.values())
         await self._announce()
 
     async def put(self, person: Person) -> None:
         """Add a person, or replace them."""
         self._people[person.id] = person
+        self._unreadable.discard(person.id)
         self._revisions.append(person.revision)
         await self._announce()
 
     async def remove(self, person: str) -> None:
         """Remove a person; nothing happens where there is no such one."""
-        if self._people.pop(person, None) is not None:
+        if self._people.pop(person, None) is not None or person in self._unreadable:
+            self._unreadable.discard(person)
             await self._announce()
 
-    async def wait_for(self, person: str, revision: str | None, known: bool = False) -> None:
-        """Wait until `person` has been at `revision` (None: until they are gone).
+    async def leave_out(self, person: str) -> None:
+        """Know of somebody that they are enrolled, and cannot be read."""
+        self._people.pop(person, None)
+        self._unreadable.add(person)
+        await self._announce()
 
-        Arguments:
+    async def wait_for(self, person: str, revision: str | None, known: bool = False) -> None:
+        """Wait until `person` has been at `revision` (None: until they are gone), or cannot be read.
+
+        Args:
             known: they are enrolled already; somebody may remove them before the revision arrives.
         """
 
         def arrived() -> bool:
-            if revision in self._revisions:
-                return True
-            return (known or revision is None) and person not in self._people
+            enrolled = person in self._people or person in self._unreadable
+            if revision is None:
+                return not enrolled
+            overtaken = person in self._unreadable or (known and not enrolled)
+            return overtaken or revision in self._revisions
 
         async with self._changed:
             await self._changed.wait_for(arrived)

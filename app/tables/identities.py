@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -22,6 +23,8 @@ __all__ = ["AwaitedTable", "Identities"]
 _log = logging.getLogger(__name__)
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 5.0
+#: People who are named in one line of the log.
+_SHOWN = 10
 
 
 class AwaitedTable(GlobalTable):
@@ -67,10 +70,16 @@ class Identities:
         self.table = cast(AwaitedTable, table)
         self.table.on_recover(self.rebuild)
         metrics.people.set_function(lambda: len(gallery.people))
+        metrics.unreadable_people.set_function(lambda: len(gallery.unreadable))
         metrics.templates.set_function(lambda: gallery.templates)
 
     async def apply(self, enrolment: Enrolment) -> None:
-        """Carry out an enrolment; only inside the agent that owns the table."""
+        """Carry out an enrolment; only inside the agent that owns the table.
+
+        Raises:
+            MessageError: it adds to somebody who cannot be read; they stay what they are. The reason is
+                ``unreadable-person``.
+        """
         key = enrolment.person.encode()
         if enrolment.action == "remove":
             # Also where they are not in the table: a crash may have kept the changelog from hearing of it.
@@ -109,23 +118,41 @@ class Identities:
 
     async def rebuild(self) -> None:
         """Build the gallery from the table."""
-        people = [_readable(key, value) for key, value in self.table.items()]
-        await self.gallery.load(person for person in people if person)
+        people: list[Person] = []
+        unreadable: dict[str, MessageError] = {}
+        for key, value in self.table.items():
+            try:
+                people.append(decode(Person, value))
+            except MessageError as error:
+                unreadable[_id(key)] = error
+        await self.gallery.load(people, unreadable)
+        if unreadable:
+            shown = ", ".join([*islice(unreadable, _SHOWN), *(["..."] if len(unreadable) > _SHOWN else [])])
+            first = next(iter(unreadable.values()))
+            _log.error("%d people cannot be read and are left out: %s (%s)", len(unreadable), shown, first)
         if self.gallery.stale:
             _log.warning(
                 "%d templates were made by another embedder: enrol those people again", self.gallery.stale
             )
 
     async def _on_changelog_event(self, event: "faust.EventT[bytes]") -> None:
-        key, value = event.message.key or b"", event.message.value
+        person, value = _id(event.message.key or b""), event.message.value
         if value is None:
-            await self.gallery.remove(key.decode())
-        elif person := _readable(key, value):
-            await self.gallery.put(person)
+            await self.gallery.remove(person)
+            return
+        try:
+            await self.gallery.put(decode(Person, value))
+        except MessageError as error:
+            await self.gallery.leave_out(person)
+            _log.error("the person %s cannot be read and is left out: %s", person, error)
 
     def _stored(self, key: bytes) -> Person | None:
         value = self.table.get(key)
-        return _readable(key, value) if value else None
+        try:
+            return None if value is None else decode(Person, value)
+        except MessageError as error:
+            text = f"the person {_id(key)} cannot be read, and nothing is added to them: {error}"
+            raise MessageError("unreadable-person", text) from None
 
 
 def _enrolled(person: Person | None, enrolment: Enrolment) -> Person:
@@ -151,9 +178,5 @@ def _enrolled(person: Person | None, enrolment: Enrolment) -> Person:
     )
 
 
-def _readable(key: bytes, value: bytes) -> Person | None:
-    try:
-        return decode(Person, value)
-    except MessageError as error:
-        _log.error("identity %r cannot be read and is left out: %s", key, error)
-        return None
+def _id(key: bytes) -> str:
+    return key.decode("utf-8", "replace")

@@ -1,14 +1,12 @@
 """What is known of a stream: plain, of a version, and the same again when it is written and read."""
 
-from typing import Final, Literal
+from typing import ClassVar
 
 import msgspec
 
-from app.messages import Count, MessageError, Milliseconds, Sighting
+from app.messages import Count, Milliseconds, Sighting, Upgraders, decode, encode
 
-__all__ = ["STATE_VERSION", "Mark", "StreamState", "Visit", "read_state", "write_state"]
-
-STATE_VERSION: Final = 1
+__all__ = ["Mark", "StreamState", "Visit", "read_state", "write_state"]
 
 
 class Mark(msgspec.Struct, frozen=True, array_like=True):
@@ -28,10 +26,11 @@ class Visit(msgspec.Struct):
     closed: bool = False
 
 
-class StreamState(msgspec.Struct, kw_only=True):
-    """Who is on a stream, and which frames that stands for."""
+class StreamState(msgspec.Struct, kw_only=True, tag_field="v", tag=1):
+    """Who is on a stream, and which frames that stands for; of versions, as messages are."""
 
-    v: Literal[1] = STATE_VERSION
+    upgraders: ClassVar[Upgraders] = ()
+
     #: What was counted from the cameras' topic, and from that of recordings.
     live: Mark | None = None
     recorded: Mark | None = None
@@ -42,16 +41,13 @@ class StreamState(msgspec.Struct, kw_only=True):
 
 def write_state(state: StreamState) -> bytes:
     """Return `state` as bytes."""
-    return msgspec.msgpack.encode(state)
+    return encode(state)
 
 
 def read_state(data: bytes) -> StreamState:
     """Read a state.
 
     Raises:
-        MessageError: `data` is not the bytes of one.
+        MessageError: `data` is not the bytes of one, or of one of a version that is not known.
     """
-    try:
-        return msgspec.msgpack.decode(data, type=StreamState)
-    except (msgspec.MsgspecError, ValueError, RecursionError, OverflowError) as error:
-        raise MessageError("malformed", f"no readable state of a stream: {error}") from None
+    return decode(StreamState, data)

@@ -18,6 +18,7 @@ _STATUSES: dict[int, type[web.HTTPError]] = {
     401: web.HTTPUnauthorized,
     403: web.HTTPForbidden,
     404: web.HTTPNotFound,
+    409: web.HTTPConflict,
     415: web.HTTPUnsupportedMediaType,
     422: web.HTTPUnprocessableEntity,
     503: web.HTTPServiceUnavailable,

@@ -60,7 +60,7 @@ class PeopleViews:
         await self._carry_out("add", person, name, templates, known=form.person is not None)
         enrolled = self._gallery.people.get(person)
         if enrolled is None:
-            raise _no_such_person(person)
+            raise _not_shown(person) if person in self._gallery.unreadable else _no_such_person(person)
         told = [reading.told() for reading in taken]
         return web.json_response({"id": person, "name": enrolled.name, "photos": told}, status=201)
 
@@ -71,18 +71,19 @@ class PeopleViews:
 
     async def get(self, request: web.Request) -> web.Response:
         """Describe one person."""
-        return web.json_response(_to_json(self._person(request)))
+        return web.json_response(_to_json(self._person(request.match_info["id"])))
 
     async def remove(self, request: web.Request) -> web.Response:
         """Remove a person."""
-        person = self._person(request)
-        await self._carry_out("remove", person.id, None, [])
-        return web.json_response({"id": person.id})
+        wanted = request.match_info["id"]
+        person = wanted if wanted in self._gallery.unreadable else self._person(wanted).id
+        await self._carry_out("remove", person, None, [])
+        return web.json_response({"id": person})
 
     async def crop(self, request: web.Request) -> web.Response:
         """Return the aligned face of an enrolled photograph."""
         wanted = request.match_info["template"]
-        for template in self._person(request).templates:
+        for template in self._person(request.match_info["id"]).templates:
             if template.id == wanted:
                 return web.Response(body=template.crop, content_type="image/jpeg")
         raise api_error(404, "not-found", "this person has no such photograph")
@@ -92,9 +93,7 @@ class PeopleViews:
             if form.name is None:
                 raise api_error(400, "no-name", "give the person's name in the field 'name'")
             return secrets.token_hex(8), form.name
-        enrolled = self._gallery.people.get(form.person)
-        if enrolled is None:
-            raise _no_such_person(form.person)
+        enrolled = self._person(form.person)
         if len(enrolled.templates) + len(form.photos) > self._settings.max_templates:
             detail = f"a person has at most {self._settings.max_templates} photographs"
             raise api_error(400, "too-many-photos", detail)
@@ -120,15 +119,21 @@ class PeopleViews:
                 await self._send(enrolment)
                 await self._gallery.wait_for(person, revision, known)
         except TimeoutError:
-            detail = "the table does not show the enrolment yet; look again soon"
-            raise api_error(503, "enrolment-not-confirmed", detail, id=person) from None
+            raise _not_shown(person) from None
 
-    def _person(self, request: web.Request) -> Person:
-        wanted = request.match_info["id"]
+    def _person(self, wanted: str) -> Person:
+        if wanted in self._gallery.unreadable:
+            detail = "this person is stored in a way that the worker cannot read; its log says why"
+            raise api_error(409, "unreadable-person", detail)
         person = self._gallery.people.get(wanted)
         if person is None:
             raise _no_such_person(wanted)
         return person
+
+
+def _not_shown(person: str) -> web.HTTPException:
+    detail = "the table does not show the enrolment yet; look again soon"
+    return api_error(503, "enrolment-not-confirmed", detail, id=person)
 
 
 def _no_such_person(wanted: str) -> web.HTTPException:

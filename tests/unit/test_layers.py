@@ -75,6 +75,12 @@ def test_what_is_pure_knows_no_network(path: Path) -> None:
     assert not {module.partition(".")[0] for module in imported(path)} & NETWORK
 
 
+@pytest.mark.parametrize("path", [path for path in FILES if part(path) != "messages"], ids=name)
+def test_messages_are_imported_from_their_package_alone(path: Path) -> None:
+    inner = {f"app.messages.{module.stem}" for module in (ROOT / "app" / "messages").glob("*.py")}
+    assert not {*imported(path)} & inner
+
+
 @pytest.mark.parametrize("path", FILES, ids=name)
 def test_a_module_says_what_lives_there_and_what_it_offers(path: Path) -> None:
     tree = ast.parse(path.read_text())

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 from app.history.streams import Streams
+from app.kafka.unreadable import Unreadable
 from app.messages import StreamStatus
 from app.metrics import Metrics
 from app.models.images import ImageError
@@ -88,7 +89,9 @@ class Hub:
         self._streams = streams
         self._gallery = gallery
         self._metrics = metrics
-        self._reader: Callable[[StreamStatus], Reader] = partial(Reader, settings, topics)
+        self._reader: Callable[[StreamStatus], Reader] = partial(
+            Reader, settings, topics, Unreadable(metrics)
+        )
         self._channels: dict[str, _Channel] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="render")
 

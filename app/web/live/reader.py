@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
+from app.kafka.unreadable import Unreadable
 from app.messages import Faces, Frame, MessageError, StreamStatus, decode, decode_frame
 from app.settings import Settings
 from app.topics import Topics
@@ -30,12 +31,16 @@ class Reader:
     Going by the faces, it shows what has been recognised, however far behind the cameras that is,
     and reads no frame that nobody will see.
 
-    Arguments:
+    Args:
+        unreadable: takes note of what cannot be shown.
         status: where the stream is on the log.
     """
 
-    def __init__(self, settings: Settings, topics: Topics, status: StreamStatus) -> None:
+    def __init__(
+        self, settings: Settings, topics: Topics, unreadable: Unreadable, status: StreamStatus
+    ) -> None:
         self._stream = status.stream
+        self._unreadable = unreadable
         self._faces_place = TopicPartition(topics.faces.name, status.partition)
         self._lanes = {
             live: TopicPartition(topics.lane(live).name, status.partition) for live in (True, False)
@@ -70,19 +75,26 @@ class Reader:
     async def _with_frame(self, record: "ConsumerRecord[bytes, bytes]") -> Recognised | None:
         try:
             faces = decode(Faces, record.value)
-            place = self._lanes[faces.live]
-            # Alone: the other lane would be fetched from its start.
-            if self._frames.assignment() != {place}:
-                self._frames.assign([place])
-            self._frames.seek(place, faces.offset)
-            batches = await self._frames.getmany(timeout_ms=_FRAME_WAIT, max_records=1)
-            for found in batches.get(place, []):
-                if found.offset == faces.offset:
-                    return Recognised(decode_frame(found.key, found.value, dict(found.headers)), faces)
-        except MessageError:
-            # The recognition agent has written such a message to the dead letters.
-            pass
+        except MessageError as error:
+            self._unreadable.note(record.topic, error)
+            return None
+        place = self._lanes[faces.live]
+        # Alone: the other lane would be fetched from its start.
+        if self._frames.assignment() != {place}:
+            self._frames.assign([place])
+        self._frames.seek(place, faces.offset)
+        batches = await self._frames.getmany(timeout_ms=_FRAME_WAIT, max_records=1)
+        for found in batches.get(place, []):
+            if found.offset == faces.offset:
+                return self._recognised(found, faces)
         return None
+
+    def _recognised(self, record: "ConsumerRecord[bytes, bytes]", faces: Faces) -> Recognised | None:
+        try:
+            return Recognised(decode_frame(record.key, record.value, dict(record.headers)), faces)
+        except MessageError as error:
+            self._unreadable.note(record.topic, error)
+            return None
 
 
 def _consumer(settings: Settings, fetch_bytes: int) -> AIOKafkaConsumer:

@@ -9,7 +9,7 @@ import faust
 import numpy as np
 import pytest
 from makers import EMBEDDER, axis, make_person
-from workbench import Bench, MakeBench, Patient, Stage
+from workbench import Bench, Changelog, MakeBench, Patient, Stage
 
 from app.agents import identify
 from app.models.images import encode_jpeg
@@ -28,6 +28,14 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     yield Stage(app)
     # Some of Faust's own asks for the consumer, whose thread is never started: only its loop is to be closed.
     app.consumer._thread.thread_loop.close()
+
+
+@pytest.fixture
+def changelog(stage: Stage) -> Changelog:
+    """Return what takes the changes of the stage's tables."""
+    made: Any = Changelog()
+    stage.app.producer = made
+    return made
 
 
 @pytest.fixture

@@ -1,12 +1,13 @@
 """The enrolment agent writes the table, and the gallery follows."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiokafka.errors import KafkaTimeoutError
 from faust.exceptions import ProducerSendError
-from makers import EMBEDDER, axis, make_enrolment, make_template
+from makers import EMBEDDER, axis, make_enrolment, make_person, make_template, newer
 from studio import until
 from workbench import Changelog, Stage
 
@@ -20,11 +21,9 @@ from app.tables.identities import Identities
 class Office:
     """The agent, fed by hand, and its table."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, changelog: Changelog) -> None:
         self.stage = stage
-        self.changelog = Changelog()
-        producer: Any = self.changelog
-        stage.app.producer = producer
+        self.changelog = changelog
         self.gallery = Gallery(EMBEDDER, 0.4, 0.05)
         self.identities = Identities(stage.app, self.gallery, stage.metrics)
         enrol = Enrol(self.identities, stage.intake, stage.dead_letters)
@@ -49,8 +48,8 @@ class Office:
 
 
 @pytest.fixture
-def office(stage: Stage) -> Office:
-    return Office(stage)
+def office(stage: Stage, changelog: Changelog) -> Office:
+    return Office(stage, changelog)
 
 
 async def test_a_person_is_written_and_can_be_matched(office: Office) -> None:
@@ -190,3 +189,71 @@ async def test_who_is_removed_is_removed_from_the_changelog_too_whatever_the_tab
     async with office.context as agent:
         await office.send(agent, make_enrolment("ada", action="remove", name=None))
     assert office.changelog.changes == [(b"ada", None)]
+
+
+NEWER = newer(make_person("ada", axis(0)))
+
+
+@pytest.mark.parametrize("stored", [NEWER, b"junk", b""], ids=["newer", "damaged", "empty"])
+async def test_who_cannot_be_read_is_never_overwritten_but_can_be_removed(
+    office: Office, stored: bytes
+) -> None:
+    table = office.identities.table
+    async with office.context as agent:
+        table.data[b"ada"] = stored
+        await office.identities.rebuild()
+        for known in (True, False):
+            await office.send(agent, make_enrolment("ada", axis(1), id=f"more-{known}", known=known))
+        letters = await office.stage.letters(2)
+        assert [(letter.offset, letter.reason) for letter in letters] == [
+            (0, "unreadable-person"), (1, "unreadable-person"),
+        ]  # fmt: skip
+        assert letters[0].detail.startswith("the person ada cannot be read, and nothing is added to them: ")
+        assert table[b"ada"] == stored
+        assert office.changelog.changes == []
+        assert not office.gallery.people
+
+        await office.send(agent, make_enrolment("ada", action="remove", name=None))
+        assert office.changelog.changes == [(b"ada", None)]
+        assert not office.gallery.unreadable
+        await office.send(agent, make_enrolment("ada", axis(1), id="again"))
+    assert set(office.gallery.people) == {"ada"}
+
+
+async def test_the_gallery_leaves_out_who_cannot_be_read_and_says_so_in_one_line(
+    office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with office.context as agent:
+        await office.send(agent, make_enrolment("bob", axis(1)))
+        office.identities.table.data[b"ada"] = NEWER
+        for number in range(20):
+            office.identities.table.data[b"%d" % number] = b"junk"
+        await office.identities.rebuild()
+    assert set(office.gallery.people) == {"bob"}
+    assert office.gallery.unreadable == {"ada", *map(str, range(20))}
+    assert office.stage.value("gallery_unreadable_people") == 21
+    (line,) = [text for text in caplog.messages if "cannot be read" in text]
+    assert line.startswith("21 people cannot be read and are left out: ")
+    assert "\n" not in line
+
+
+async def test_who_cannot_be_read_any_more_is_left_out_until_they_can(
+    office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Another worker owns the table, and this one follows its changelog."""
+
+    async def change(value: bytes | None) -> None:
+        event: Any = SimpleNamespace(message=SimpleNamespace(key=b"ada", value=value))
+        await office.identities._on_changelog_event(event)
+
+    await change(encode(make_person("ada", axis(0))))
+    await change(NEWER)
+    assert (dict(office.gallery.people), office.gallery.unreadable) == ({}, {"ada"})
+    assert office.gallery.match(axis(0)[None])[0].person is None
+    (line,) = caplog.messages
+    assert line.startswith("the person ada cannot be read and is left out: Person of version 2;")
+    await change(encode(make_person("ada", axis(0))))
+    assert (set(office.gallery.people), office.gallery.unreadable) == ({"ada"}, set())
+    await change(NEWER)
+    await change(None)
+    assert (dict(office.gallery.people), office.gallery.unreadable) == ({}, set())

@@ -15,8 +15,8 @@ from workbench import MakeBench
 
 from app.agents import inference
 from app.agents.inference import NetsError
+from app.messages import Gate
 from app.models.detection import Detector
-from app.models.gate import Gate
 from app.models.images import decode_jpeg, encode_jpeg
 from app.models.pipeline import Nets, Recogniser, load_recogniser
 from app.settings import Settings

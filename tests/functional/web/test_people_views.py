@@ -10,7 +10,7 @@ import cv2
 import faust
 import numpy as np
 import pytest
-from makers import axis, make_person
+from makers import axis, make_person, newer
 from workbench import Changelog, Stage
 
 from app.agents.enrol import Enrol
@@ -67,7 +67,7 @@ async def office(tmp_path: Path) -> AsyncIterator[tuple[Gallery, Callable[..., A
         async def send(enrolment: Enrolment) -> None:
             await stage.put(fed, "enrolments", encode(enrolment), key=enrolment.person.encode())
 
-        yield gallery, send, fed
+        yield gallery, send, identities
     # Some of Faust's own asks for the consumer, whose thread is never started: only its loop is to be closed.
     app.consumer._thread.thread_loop.close()
 
@@ -243,3 +243,41 @@ async def test_photographs_of_somebody_who_is_removed_meanwhile_bring_nobody_bac
     status, answer = await adding
     assert (status, answer["reason"]) == (404, "no-such-person")
     assert not house.gallery.people
+
+
+async def test_who_cannot_be_read_can_be_removed_and_nothing_else(
+    house: House, office: Any, photo: Any
+) -> None:
+    _, _, identities = office
+    identities.table.data[b"ada"] = newer(make_person("ada", axis(0)))
+    await identities.rebuild()
+    for status, answer in (
+        await asyncio.wait_for(house.enrol(photo(OBAMA), id="ada"), 5),
+        await house.get("/people/ada"),
+        await house.get("/people/ada/photos/ada-0.jpg"),
+    ):
+        assert (status, answer["reason"]) == (409, "unreadable-person")
+    assert await house.get("/people") == (200, {"people": []})
+    response = await house.client.delete("/people/ada")
+    assert (response.status, await response.json()) == (200, {"id": "ada"})
+    assert b"ada" not in identities.table
+    assert (await house.get("/people/ada"))[1]["reason"] == "no-such-person"
+
+
+async def test_an_enrolment_that_a_newer_worker_carries_out_is_not_confirmed_and_not_waited_for(
+    house: House, photo: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That something was written shows; this worker cannot tell what."""
+    wait_for, waiting = house.gallery.wait_for, asyncio.Event()
+
+    async def noted(*arguments: Any) -> None:
+        waiting.set()
+        await wait_for(*arguments)
+
+    monkeypatch.setattr(house.gallery, "wait_for", noted)
+    await house.gallery.put(make_person("ada", axis(0)))
+    adding = asyncio.create_task(house.enrol(photo(OBAMA), id="ada"))
+    await waiting.wait()
+    await house.gallery.leave_out("ada")
+    status, answer = await asyncio.wait_for(adding, 5)
+    assert (status, answer["reason"], answer["id"]) == (503, "enrolment-not-confirmed", "ada")

@@ -16,10 +16,9 @@ from studio import until
 
 from app.agents import inference as module
 from app.agents.inference import Embedded, InferencePool, Looked, NetsError, TooOld
-from app.messages import Frame
+from app.messages import Frame, Gate
 from app.models.arrays import Floats, Image
 from app.models.detection import Detections
-from app.models.gate import Gate
 from app.models.images import ImageError, decode_jpeg, encode_jpeg
 
 #: A picture is told by its width; one of this width breaks the nets.

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Collection, Iterable
 from typing import Any
 
 import pytest
-from makers import KeptDelivery, make_received, make_sighting, make_status
+from makers import KeptDelivery, make_received, make_sighting, make_status, newer
 from studio import until
 
 from app.agents.partitions import OwnedPartition, Partitions
@@ -322,16 +322,16 @@ async def test_an_assignment_that_comes_too_soon_opens_nothing_of_the_one_before
     assert new.streams["door"].next == 7
 
 
-@pytest.mark.parametrize("what", ["envelope", "state"])
+@pytest.mark.parametrize("what", ["envelope", "state", "newer state"])
 async def test_a_checkpoint_that_cannot_be_read_lets_its_own_stream_begin_anew(
     what: str, desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
     message = make_received(topic=TOPICS.checkpoints.name, key=b"door", offset=5)
     if what == "envelope":
-        bad = Stored(message, None, MessageError("unknown-schema", "Checkpoint of schema 2, expected 1"))
+        bad = Stored(message, None, MessageError("unknown-schema", "Checkpoint of version 2"))
     else:
-        checkpoint = Checkpoint(stream="door", partition=0, next=7, state=b"\x93\x01")
-        bad = Stored(message, checkpoint)
+        state = newer(state_of("door")) if what == "newer state" else b"\x80"
+        bad = Stored(message, Checkpoint(stream="door", partition=0, next=7, state=state))
     desk.log.stored = {0: [stored("yard", 3), bad, stored("roof", 9)], 1: [stored("hall", 2, 1)]}
     first, second = await desk.assign(0, 1)
     assert {name: one.next for name, one in first.streams.items()} == {"yard": 3, "roof": 9}
@@ -342,7 +342,7 @@ async def test_a_checkpoint_that_cannot_be_read_lets_its_own_stream_begin_anew(
     assert (letter.topic, letter.offset, letter.key, letter.value) == (
         TOPICS.checkpoints.name, 5, b"door", None,
     )  # fmt: skip
-    assert letter.reason == ("unknown-schema" if what == "envelope" else "malformed")
+    assert letter.reason == ("malformed" if what == "state" else "unknown-schema")
     assert "the checkpoint of the stream door cannot be read, and it begins anew" in caplog.text
 
 

@@ -10,12 +10,12 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from makers import make_sighting
+from makers import make_sighting, newer
 
 from app.history import index as module
 from app.history.index import Entry, History, HistoryUnavailableError, Query
 from app.kafka.follower import Follower, ReadFrom
-from app.messages import encode
+from app.messages import MessageError, encode, version
 
 Said = Callable[[], list[str]]
 
@@ -104,6 +104,31 @@ async def test_unreadable_records_are_passed_over_but_counted(history: History) 
     await history.add([(0, 5, b"junk"), (0, 6, None), seen("a", 7)])
     assert await ids(history) == ["a"]
     assert await history.positions() == {0: 8}
+
+
+async def test_a_newer_version_changes_nothing_and_is_told_of(path: Path) -> None:
+    errors: list[MessageError] = []
+    history = History(DAY, errors.append)
+    await history.open(path, "log")
+    later = newer(make_sighting(id="a", frames=99, revision=2**40))
+    await history.add([seen("a", 0, frames=1), (0, 1, later), (0, 2, b"junk")])
+    found = await history.get("a")
+    assert found is not None
+    assert found.frames == 1
+    assert [error.reason for error in errors] == ["unknown-schema", "malformed"]
+    await history.close()
+
+
+async def test_a_program_that_knows_newer_sightings_reads_the_log_again(
+    history: History, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the program before it passed over is behind the position that it has reached."""
+    await history.add([seen("a", 0), (0, 1, newer(make_sighting(id="b")))])
+    await history.close()
+    monkeypatch.setattr(module, "version", lambda kind: version(kind) + 1)
+    again = History(keep=DAY)
+    assert await again.open(path, "log") == {}
+    await again.close()
 
 
 async def test_since_gives_each_sighting_as_it_is_now(history: History) -> None:

@@ -6,11 +6,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from makers import make_status
+from makers import make_status, newer
 
 from app.history import streams as module
 from app.history.streams import Streams, heard_last, is_live, state_of
-from app.messages import StreamStatus, encode
+from app.messages import MessageError, StreamStatus, encode
 
 
 def record(value: bytes | None) -> Any:
@@ -28,6 +28,16 @@ async def test_what_cannot_be_read_is_passed_over() -> None:
     streams = Streams(keep=2**50)
     await streams.add([record(None), record(b"junk"), record(encode(make_status()))])
     assert list(streams.statuses) == ["door"]
+
+
+async def test_a_newer_version_changes_nothing_and_is_told_of() -> None:
+    errors: list[MessageError] = []
+    streams = Streams(2**50, errors.append)
+    await streams.add([record(encode(make_status(frames=7))), record(newer(make_status(frames=8)))])
+    status = streams.get("door")
+    assert status is not None
+    assert status.frames == 7
+    assert [error.reason for error in errors] == ["unknown-schema"]
 
 
 def status(*, ago: int = 60_000, came: int = 60_000, **more: Any) -> StreamStatus:

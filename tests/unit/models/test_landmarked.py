@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.messages import Gate
 from app.models.arrays import Image
 from app.models.chosen import chosen_nets, prepare_nets
 from app.models.detection import Detections, Detector, Landmarked, finds_landmarks
-from app.models.gate import Gate
 from app.models.pipeline import Recogniser, load_recogniser
 from app.settings import Settings
 from app.weights.catalogue import CatalogueError

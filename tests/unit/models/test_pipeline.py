@@ -9,8 +9,8 @@ import pytest
 from makers import THRESHOLD
 from people_stills import FOLDER, PEOPLE
 
+from app.messages import Gate
 from app.models.arrays import Image
-from app.models.gate import Gate
 from app.models.pipeline import Recogniser, load_recogniser
 from app.settings import Settings
 from app.weights.catalogue import CatalogueError

@@ -18,9 +18,9 @@ from standin_nets import (
     write_standins,
 )
 
+from app.messages import Gate
 from app.models.arrays import Floats
 from app.models.chosen import chosen_nets
-from app.models.gate import Gate
 from app.models.images import decode_jpeg
 from app.models.pipeline import Analysis, Recogniser, load_recogniser
 from app.settings import Settings

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from makers import DIMENSION, EMBEDDER, axis, make_faces, make_person, make_template
 
-from app.models.gate import Gate
+from app.messages import Gate
 from app.tables.gallery import Gallery, Match
 
 
@@ -133,3 +133,24 @@ async def test_who_waits_for_somebody_known_hears_that_they_are_gone(gallery: Ga
     assert not waiting.done()
     await gallery.remove("ada")
     await asyncio.wait_for(waiting, 5)
+
+
+async def test_who_waits_hears_that_somebody_cannot_be_read(gallery: Gallery) -> None:
+    adding = asyncio.create_task(gallery.wait_for("ada", "second", known=True))
+    removing = asyncio.create_task(gallery.wait_for("ada", None))
+    await asyncio.sleep(0)
+    await gallery.leave_out("ada")
+    await asyncio.wait_for(adding, 5)
+    # They are still enrolled.
+    assert not removing.done()
+    await gallery.remove("ada")
+    await asyncio.wait_for(removing, 5)
+
+
+async def test_somebody_is_read_again_or_is_not(gallery: Gallery) -> None:
+    await gallery.leave_out("ada")
+    assert (set(gallery.people), gallery.unreadable) == ({"bob"}, {"ada"})
+    await gallery.put(make_person("ada", axis(0)))
+    assert (set(gallery.people), gallery.unreadable) == ({"ada", "bob"}, set())
+    await gallery.load([make_person("ada", axis(0))], ["bob"])
+    assert (set(gallery.people), gallery.unreadable) == ({"ada"}, {"bob"})

@@ -1,0 +1,44 @@
+"""What travels on the log: one file for each message, with its fields, its version and its upgraders.
+
+What the versions mean, and how one is raised, is in `app/messages/coding.py`.
+"""
+
+from app.messages.arrays import Array
+from app.messages.checkpoint import Checkpoint
+from app.messages.coding import Fields, Message, Upgraders, decode, encode, upgrade, version
+from app.messages.dead_letter import DeadLetter
+from app.messages.enrolment import Enrolment
+from app.messages.errors import MessageError
+from app.messages.faces import Faces, Gate
+from app.messages.fields import Count, Milliseconds, stream_name
+from app.messages.frame import Frame, decode_frame, encode_frame
+from app.messages.person import Person, Template
+from app.messages.sighting import Sighting
+from app.messages.status import StreamStatus
+
+__all__ = [
+    "Array",
+    "Checkpoint",
+    "Count",
+    "DeadLetter",
+    "Enrolment",
+    "Faces",
+    "Fields",
+    "Frame",
+    "Gate",
+    "Message",
+    "MessageError",
+    "Milliseconds",
+    "Person",
+    "Sighting",
+    "StreamStatus",
+    "Template",
+    "Upgraders",
+    "decode",
+    "decode_frame",
+    "encode",
+    "encode_frame",
+    "stream_name",
+    "upgrade",
+    "version",
+]

@@ -1,0 +1,64 @@
+"""The faces that were found in a frame."""
+
+from enum import IntEnum
+from typing import ClassVar
+
+import msgspec
+import numpy as np
+
+from app.messages.arrays import Array, check_array
+from app.messages.coding import Upgraders
+from app.messages.fields import Count, Milliseconds, Pixels, StreamName, Text
+
+__all__ = ["Faces", "Gate"]
+
+
+class Gate(IntEnum):
+    """What became of a face; of several reasons against one, the first of these counts."""
+
+    PASSED = 0
+    SMALL = 1
+    UNSURE = 2
+    UNALIGNED = 3
+
+
+class Faces(msgspec.Struct, frozen=True, kw_only=True, eq=False, tag_field="v", tag=1):
+    """Every face found in one frame, as columns; N may be 0."""
+
+    upgraders: ClassVar[Upgraders] = ()
+
+    stream: StreamName
+    #: The frame, by its place on the log.
+    partition: Count
+    offset: Count
+    seq: Count
+    captured: Milliseconds
+    width: Pixels
+    height: Pixels
+    live: bool
+    #: The nets that looked: ``name@first-digits-of-sha256``.
+    detector: Text
+    embedder: Text
+    #: (N, 4) float32: left, top, right, bottom, pixels of the frame.
+    boxes: Array
+    #: (N, 5, 2) float32: eyes, nose, corners of the mouth, pixels of the frame; NaN where none were found.
+    landmarks: Array
+    #: (N,) float32: detection scores, 0 to 1.
+    scores: Array
+    #: (N,) uint8: a `Gate` each; `PASSED` where the face was embedded.
+    gates: Array
+    #: (N, D) float16, unit length; zeros where the gate kept a face back.
+    embeddings: Array
+    #: (N) JPEG bytes of the aligned faces, or None where none travels with this frame.
+    crops: list[bytes | None]
+
+    def __post_init__(self) -> None:
+        count = len(self.crops)
+        check_array(self.boxes, "boxes", np.float32, (count, 4))
+        check_array(self.landmarks, "landmarks", np.float32, (count, 5, 2), gaps=True)
+        check_array(self.scores, "scores", np.float32, (count,))
+        check_array(self.gates, "gates", np.uint8, (count,))
+        check_array(self.embeddings, "embeddings", np.float16, (count, -1))
+
+    def __len__(self) -> int:
+        return len(self.crops)
