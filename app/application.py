@@ -22,10 +22,10 @@ from app.kafka.ledger import Ledger
 from app.logs import keep_calm
 from app.models.chosen import prepare_nets
 from app.parts import Parts
+from app.progress import console_progress
 from app.settings import Settings, is_loopback, load_settings, private_folder
 from app.tables.identities import AwaitedTable
 from app.topics import MAX_MESSAGE_BYTES, Topics, create_topics
-from app.weights.report import console_report
 
 __all__ = ["Onlooker", "create_app", "make_app"]
 
@@ -180,7 +180,7 @@ def _prepare(app: Onlooker, loop: asyncio.AbstractEventLoop) -> None:
     if app.conf.web_enabled and not settings.token and not is_loopback(bind):
         raise OnlookerError(f"listening on {bind} lets others in: set ONLOOKER_TOKEN, or use 127.0.0.1")
     _choose_folder(app)
-    remarks = prepare_nets(settings, console_report())
+    remarks = prepare_nets(settings, console_progress())
     app.cluster = loop.run_until_complete(create_topics(settings, settings.broker_wait))
     for line in remarks:
         # At the level that Faust logs at by default, nothing else would say it.

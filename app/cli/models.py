@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from app.progress import console_progress
 from app.settings import Settings, load_settings
 from app.weights.catalogue import Catalogue, DetectorEntry, EmbedderEntry, Entry, load_catalogue
 from app.weights.fetch import IntegrityError, State, is_here, pull_all, state_of
-from app.weights.report import console_report
 
 __all__ = ["models"]
 
@@ -48,7 +48,7 @@ def pull(names: tuple[str, ...], everything: bool, accept_licence: bool) -> None
     restricted = [entry for entry in chosen if entry.restricted and not is_here(entry, folder)]
     if everything and not accept_licence:
         chosen = [entry for entry in chosen if entry not in restricted]
-    pull_all(chosen, folder, settings.weights_mirror, console_report(), accept_licence=accept_licence)
+    pull_all(chosen, folder, settings.weights_mirror, console_progress(), accept_licence=accept_licence)
     for entry in restricted:
         verb = "accepted" if accept_licence else "skipped, as --accept-licence is not given"
         click.echo(f"{entry.name}: {entry.licence} ({entry.homepage}): {verb}")
@@ -94,7 +94,7 @@ def _verify_outputs(chosen: list[Entry], names: tuple[str, ...], settings: Setti
             raise IntegrityError(f"{name} was not imported from MXNet: there is nothing to hold it against")
     if not imported:
         raise IntegrityError("nothing was imported from MXNet: there is nothing to compare")
-    oracle = prepare_oracle(settings.data_dir, console_report())
+    oracle = prepare_oracle(settings.data_dir, console_progress())
     bad = []
     for entry in imported:
         for difference in compare(entry, settings.weights_dir, oracle):

@@ -8,10 +8,9 @@ from typing import Any, TypeVar
 import click
 
 from app.evaluation.dataset import read_dataset
-from app.evaluation.progress import console_teller
 from app.evaluation.sample import Sample, take_sample
+from app.progress import console_progress
 from app.settings import Settings, load_settings
-from app.weights.report import console_report
 
 __all__ = ["sample_options", "sampled"]
 
@@ -45,4 +44,4 @@ def sampled(
     settings = load_settings().model_copy(update={name: net for name, net in nets.items() if net is not None})
     found = read_dataset(dataset, images)
     cores = len(os.sched_getaffinity(0))
-    return settings, take_sample(settings, found, threads or cores, console_teller(), console_report())
+    return settings, take_sample(settings, found, threads or cores, console_progress())

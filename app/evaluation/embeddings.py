@@ -13,13 +13,13 @@ import msgspec
 from app.evaluation import central
 from app.evaluation.cache import Cache, Missing
 from app.evaluation.errors import DatasetError
-from app.evaluation.progress import Silence, Teller
 from app.evaluation.versions import library_versions
 from app.models import alignment, detection, embedding, feed, gate, images, pipeline, runtime
 from app.models.arrays import Floats
 from app.models.chosen import Chosen
 from app.models.pipeline import Recogniser
 from app.models.runtime.device import choose_device
+from app.progress import SILENT, Progress, Task
 from app.settings import Settings
 from app.weights.catalogue import Entry
 
@@ -79,7 +79,7 @@ class Embeddings:
         self._max_pixels = max_pixels
 
     def of(
-        self, pictures: Sequence[Path], threads: int, teller: Teller | None = None
+        self, pictures: Sequence[Path], threads: int, progress: Progress = SILENT
     ) -> dict[Path, Floats | None]:
         """Return the embedding (D,) of each picture's central face; None where none was found.
 
@@ -92,7 +92,7 @@ class Embeddings:
             self._cache.use(self._way, found)
             new = {digest: path for path, digest in digests.items() if digest not in found}
             if new:
-                found |= self._embed(pool, new, teller or Silence())
+                found |= self._embed(pool, new, progress)
         return {path: found[digest] for path, digest in digests.items()}
 
     def _known(self, digests: Iterable[str]) -> dict[str, Floats | None]:
@@ -103,16 +103,16 @@ class Embeddings:
         return found
 
     def _embed(
-        self, pool: ThreadPoolExecutor, new: Mapping[str, Path], teller: Teller
+        self, pool: ThreadPoolExecutor, new: Mapping[str, Path], progress: Progress
     ) -> dict[str, Floats | None]:
         recogniser = self._load()
         faces = pool.map(lambda known: self._analyse(recogniser, *known), new.items())
         found = {}
-        with teller:
-            for done, (digest, face) in enumerate(zip(new, faces, strict=True), start=1):
+        with Task(progress, "embedding pictures", len(new)) as task:
+            for digest, face in zip(new, faces, strict=True):
                 self._cache.put(self._way, digest, face)
                 found[digest] = face
-                teller.tell(done, len(new))
+                task.update(1)
         return found
 
     def _analyse(self, recogniser: Recogniser, digest: str, path: Path) -> Floats | None:

@@ -9,12 +9,11 @@ from app.evaluation.cache import open_cache
 from app.evaluation.dataset import Dataset
 from app.evaluation.embeddings import Embeddings, code_digest, way_of
 from app.evaluation.errors import EvaluationError
-from app.evaluation.progress import Teller
 from app.models.arrays import Floats
 from app.models.chosen import Chosen, chosen_nets
 from app.models.pipeline import load_recogniser
+from app.progress import SILENT, Progress
 from app.settings import Settings, private_folder
-from app.weights.report import Report
 
 __all__ = ["Faces", "Sample", "take_sample"]
 
@@ -50,8 +49,7 @@ def take_sample(
     settings: Settings,
     dataset: Dataset,
     threads: int,
-    teller: Teller | None = None,
-    report: Report | None = None,
+    progress: Progress = SILENT,
     *,
     remember: bool = True,
 ) -> Sample:
@@ -66,11 +64,11 @@ def take_sample(
     """
     nets = chosen_nets(settings)
     way = way_of(settings, nets)
-    load = partial(load_recogniser, settings, report)
+    load = partial(load_recogniser, settings, progress)
     with open_cache(private_folder(settings) / CACHE if remember else None) as cache:
         cache.forget(settings.memory_days, code_digest())
         embeddings = Embeddings(cache, way, load, settings.max_photo_pixels)
-        found = embeddings.of(dataset.pictures, threads, teller)
+        found = embeddings.of(dataset.pictures, threads, progress)
     if all(embedding is None for embedding in found.values()):
         raise EvaluationError(
             f"{dataset.name}: none of the {len(found)} pictures has a face that can be used"

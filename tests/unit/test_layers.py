@@ -14,7 +14,7 @@ FOREIGN = {"__main__.py", "oracle_process.py"}
 
 #: From the bottom up; a part may import from its own layer and from those below.
 LAYERS = [
-    {"errors", "logs", "settings", "messages", "topics", "metrics", "processes"},
+    {"errors", "logs", "progress", "settings", "messages", "topics", "metrics", "processes"},
     {"kafka"},
     {"weights"},
     {"models", "tracking"},
@@ -36,6 +36,7 @@ PURE = {
     "messages",
     "settings",
     "errors",
+    "progress",
 }
 NETWORK = {"faust", "aiokafka", "aiohttp", "mode"}
 

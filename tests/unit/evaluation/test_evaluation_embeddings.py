@@ -16,12 +16,12 @@ import pytest
 from app.evaluation.cache import Cache, open_cache
 from app.evaluation.embeddings import _CODE, Embeddings, code_digest, way_of
 from app.evaluation.errors import DatasetError
-from app.evaluation.progress import Silence
 from app.evaluation.versions import LIBRARIES
 from app.models.arrays import Image
 from app.models.chosen import Chosen
 from app.models.pipeline import Analysis, Recogniser
 from app.models.runtime.device import Choice, Device
+from app.progress import SilentProgress
 from app.settings import Settings
 from app.weights.catalogue import load_catalogue
 
@@ -125,16 +125,10 @@ def test_a_picture_that_is_gone_is_named(cache: Cache, counted: Counted, tmp_pat
         embeddings(cache, counted).of([tmp_path / "gone.jpg"], threads=1)
 
 
-class Interrupting:
+class Interrupting(SilentProgress):
     """Ctrl-C after the first picture."""
 
-    def __enter__(self) -> "Interrupting":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def tell(self, done: int, total: int) -> None:
+    def advance(self, count: int) -> None:
         raise KeyboardInterrupt
 
 
@@ -142,7 +136,7 @@ def test_an_interrupted_run_goes_on_where_it_was(
     cache: Cache, counted: Counted, portraits: list[Path]
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
-        embeddings(cache, counted).of(portraits, threads=1, teller=Interrupting())
+        embeddings(cache, counted).of(portraits, threads=1, progress=Interrupting())
     done = counted.analysed
     assert done >= 1
     embeddings(cache, counted).of(portraits, threads=1)
@@ -218,12 +212,12 @@ def test_changed_code_is_another_way_and_is_known_as_such(
 def test_what_another_run_deletes_meanwhile_is_not_missed(
     cache: Cache, counted: Counted, portraits: list[Path]
 ) -> None:
-    class Deleting(Silence):
-        def tell(self, done: int, total: int) -> None:
+    class Deleting(SilentProgress):
+        def advance(self, count: int) -> None:
             cache.forget(90, "code of another version")
 
     first = embeddings(cache, counted).of(portraits[:1], threads=1)
-    again = embeddings(cache, counted).of(portraits, threads=1, teller=Deleting())
+    again = embeddings(cache, counted).of(portraits, threads=1, progress=Deleting())
     assert list(again) == portraits
     one, two = first[portraits[0]], again[portraits[0]]
     assert one is not None

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from rich.console import Console
 
 from app.errors import OnlookerError
 from app.models.pipeline import load_recogniser
+from app.progress import LineProgress
 from app.settings import Settings
 from app.weights.catalogue import Catalogue, Entry, File, MediaEntry, Package
 from app.weights.downloads import DownloadError
@@ -29,7 +31,6 @@ from app.weights.fetch import (
     pull_all,
     state_of,
 )
-from app.weights.report import LineReport
 
 ONE, TWO = b"one" * 50_000, b"two" * 50_000
 
@@ -240,8 +241,10 @@ def test_nobody_there_is_one_line(from_index: Entry, index: Site, tmp_path: Path
 
 def test_a_pull_tells_what_it_does(from_index: Entry, tmp_path: Path) -> None:
     told = io.StringIO()
-    pull(from_index, tmp_path, report=LineReport(told))
-    assert told.getvalue().startswith(f"fetching things: {WHEEL} (0.3 MB)")
+    pull(from_index, tmp_path, progress=LineProgress(Console(file=told)))
+    began, ended = told.getvalue().splitlines()
+    assert began == f"fetching things: {WHEEL} (0.3 MB) ..."
+    assert ended.startswith(f"fetching things: {WHEEL}: 0.3 MB of 0.3 MB, ")
 
 
 def test_npm_packages_come_through_npm(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

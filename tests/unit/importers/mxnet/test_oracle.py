@@ -14,8 +14,8 @@ from app.importers.mxnet.check import run_parts
 from app.importers.mxnet.importer import read_stages
 from app.importers.mxnet.oracle import REQUIREMENTS, Answer, Oracle, OracleError, cut_graph, prepare_oracle
 from app.importers.mxnet.verify import compare, is_imported
+from app.progress import SILENT
 from app.settings import ROOT, Settings
-from app.weights.report import SilentReport
 
 
 class Altered:
@@ -93,14 +93,14 @@ def test_a_machine_without_the_right_python_says_so(tmp_path: Path, monkeypatch:
     with pytest.raises(
         OracleError, match=r"mxnet needs Python 3\.1, which is not on this machine as python3\.1"
     ):
-        prepare_oracle(tmp_path, SilentReport())
+        prepare_oracle(tmp_path, SILENT)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file", encoding="utf-8")
     with pytest.raises(OracleError, match="cannot write to"):
-        prepare_oracle(tmp_path / "data", SilentReport())
+        prepare_oracle(tmp_path / "data", SILENT)
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def mxnet() -> Oracle:
     folder = Settings().data_dir
     if not (folder / "mxnet-venv" / "onlooker-ready").is_file():
         pytest.skip("MXNet is not installed: `onlooker models verify --against-mxnet` does that")
-    return prepare_oracle(folder, SilentReport())
+    return prepare_oracle(folder, SILENT)
 
 
 @pytest.mark.parametrize("name", ["mobilefacenet-y1", "mtcnn-det1", "retinaface-mobile", "fr50"])
