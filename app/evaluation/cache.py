@@ -1,6 +1,5 @@
 """The cache of embeddings: what the nets said of each picture, in a SQLite file for this user alone."""
 
-import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
@@ -11,20 +10,18 @@ import numpy as np
 
 from app.evaluation.errors import CacheError
 from app.models.arrays import Floats
+from app.sqlite import ForeignDatabaseError, Schema, open_database
 
 __all__ = ["Cache", "Missing", "open_cache"]
 
-#: "Onlo" in ASCII: what tells our file from another one.
-_OURS = 0x4F6E6C6F
-#: Raised whenever the table changes: a cache of another version is built again.
-_VERSION = 2
 #: `used` is when a run last took the embedding, in seconds since 1970.
 _TABLE = """
 CREATE TABLE faces (
     way TEXT NOT NULL, picture TEXT NOT NULL, embedding BLOB, used REAL NOT NULL, PRIMARY KEY (way, picture)
 ) WITHOUT ROWID
 """
-_COLUMNS = ["way", "picture", "embedding", "used"]
+#: "Onlo" in ASCII is what tells our file from another one.
+_SCHEMA = Schema("cache of embeddings", version=2, tables=_TABLE, application=0x4F6E6C6F)
 #: Finds ways whose embeddings are not all of one length, or not single-precision numbers.
 _UNFIT = """
 SELECT 1 FROM faces WHERE embedding IS NOT NULL GROUP BY way
@@ -89,67 +86,16 @@ def open_cache(path: Path | None) -> Iterator[Cache]:
         CacheError: it cannot be written, or is somebody else's database.
     """
     with _one_line(path):
-        cache = Cache(_open(path) if path else _connect(None), path)
+        cache = Cache(open_database(path, _SCHEMA, _check, timeout=30), path)
     try:
         yield cache
     finally:
         cache.close()
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    # Before SQLite makes it, which would let others read it; the files beside it get the same mode.
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    path.chmod(0o600)
-    try:
-        database = _connect(path)
-    except sqlite3.OperationalError:
-        # Locked, or the disk is full: it is no worse for that.
-        raise
-    except sqlite3.DatabaseError:
-        _discard(path)
-        return _open(path)
-    return database
-
-
-def _connect(path: Path | None) -> sqlite3.Connection:
-    database = sqlite3.connect(path or ":memory:", timeout=30)
-    try:
-        _prepare(database, path)
-    except BaseException:
-        database.close()
-        raise
-    return database
-
-
-def _prepare(database: sqlite3.Connection, path: Path | None) -> None:
-    (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if not tables:
-        with database:
-            database.execute(_TABLE)
-            database.execute(f"PRAGMA application_id = {_OURS}")
-            database.execute(f"PRAGMA user_version = {_VERSION}")
-    elif database.execute("PRAGMA application_id").fetchone() != (_OURS,):
-        raise CacheError(f"{path}: expected a cache of embeddings, found another database: move it away")
-    elif not _is_whole(database):
-        raise sqlite3.DatabaseError("it is damaged, or of another version")
-    # What is deleted is overwritten.
-    database.execute("PRAGMA secure_delete = ON")
-    database.execute("PRAGMA journal_mode = WAL")
-    database.execute("PRAGMA synchronous = NORMAL")
-
-
-def _is_whole(database: sqlite3.Connection) -> bool:
-    return (
-        database.execute("PRAGMA user_version").fetchone() == (_VERSION,)
-        and database.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
-        and [column for _, column, *_ in database.execute("PRAGMA table_info(faces)")] == _COLUMNS
-        and database.execute(_UNFIT).fetchone() is None
-    )
-
-
-def _discard(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm"):
-        Path(f"{path}{suffix}").unlink(missing_ok=True)
+def _check(database: sqlite3.Connection) -> None:
+    if database.execute(_UNFIT).fetchone() is not None:
+        raise sqlite3.DatabaseError("it is damaged")
 
 
 @contextmanager
@@ -159,4 +105,6 @@ def _one_line(path: Path | None) -> Iterator[None]:
         yield
     except (sqlite3.Error, OSError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
-        raise CacheError(f"cannot use the cache of embeddings {path}: {why}") from None
+        raise CacheError(f"cannot use the {_SCHEMA.name} {path}: {why}") from None
+    except ForeignDatabaseError as error:
+        raise CacheError(str(error)) from None

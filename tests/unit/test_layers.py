@@ -14,7 +14,7 @@ FOREIGN = {"__main__.py", "oracle_process.py"}
 
 #: From the bottom up; a part may import from its own layer and from those below.
 LAYERS = [
-    {"errors", "logs", "progress", "settings", "messages", "topics", "metrics", "processes"},
+    {"errors", "logs", "progress", "sqlite", "settings", "messages", "topics", "metrics", "processes"},
     {"kafka"},
     {"weights"},
     {"models", "tracking"},
@@ -37,6 +37,7 @@ PURE = {
     "settings",
     "errors",
     "progress",
+    "sqlite",
 }
 NETWORK = {"faust", "aiokafka", "aiohttp", "mode"}
 

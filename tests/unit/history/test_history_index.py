@@ -324,7 +324,7 @@ async def damaged(history: History, path: Path, monkeypatch: pytest.MonkeyPatch)
     await history.add([seen(f"{number}", number, crop=b"x" * 2000) for number in range(200)])
     await history.close()
     damage(path)
-    monkeypatch.setattr(module, "_CHECKED", 0)
+    monkeypatch.setattr("app.sqlite._CHECKED", 0)
     again = History(keep=DAY)
     assert await again.open(path, "log") == {0: 200}
     yield again
