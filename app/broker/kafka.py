@@ -14,8 +14,7 @@ from app.broker.errors import BrokerError
 from app.broker.exit_reason import cause_of_death
 from app.broker.jars import prepare_jars
 from app.broker.java import broker_command, keep_startup_cache, startup_cache
-from app.broker.ports import HOST, check_port, free_port
-from app.broker.ready import cluster_on
+from app.broker.ports import HOST, check_port, cluster_on, free_port
 from app.broker.storage import format_storage
 from app.processes import end_leftover, forget_child, record_child
 from app.progress import SILENT, Progress, Task

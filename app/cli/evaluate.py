@@ -13,8 +13,8 @@ from rich.table import Table
 from app.cli.sample import sample_options, sampled
 from app.evaluation.evaluation import Evaluation, written
 from app.evaluation.evaluation import evaluate as measure
+from app.evaluation.histogram import Point
 from app.evaluation.identification import Identification
-from app.evaluation.points import Point
 from app.evaluation.verification import Verification
 from app.models.runtime.device import choose_device
 

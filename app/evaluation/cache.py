@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from app.evaluation.errors import CacheError
+from app.evaluation.errors import EvaluationError
 from app.models.arrays import Floats
 from app.sqlite import ForeignDatabaseError, Schema, open_database
 
-__all__ = ["Cache", "Missing", "open_cache"]
+__all__ = ["Cache", "CacheError", "Missing", "open_cache"]
 
 #: `used` is when a run last took the embedding, in seconds since 1970.
 _TABLE = """
@@ -29,6 +29,10 @@ HAVING min(length(embedding)) != max(length(embedding)) OR max(length(embedding)
 OR NOT min(length(embedding)) OR sum(typeof(embedding) != 'blob')
 """
 _DAY = 24 * 3600.0
+
+
+class CacheError(EvaluationError):
+    """The cache of embeddings cannot be used."""
 
 
 class Missing(LookupError):

@@ -13,12 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.evaluation.chance import tail
 from app.evaluation.comparisons import compare_all, count_matching_pairs
 from app.evaluation.errors import EvaluationError
-from app.evaluation.histogram import Tally
+from app.evaluation.histogram import Tally, allowed_errors
 from app.evaluation.identification import Searches, assign_roles, search
-from app.evaluation.points import allowed_errors
 from app.evaluation.sample import Faces
 
 __all__ = [
@@ -30,6 +28,7 @@ __all__ = [
     "calibrate",
     "check_wish",
     "false_match_rate",
+    "tail",
 ]
 
 #: False matches that a threshold must rest on, and pairs of people that these must come from.
@@ -190,3 +189,20 @@ def _is_beyond_chance(
     _, firsts = np.unique(owners, return_index=True)
     named = int((searches.best[firsts] >= threshold).sum())
     return tail(named, len(firsts), expected) < _CHANCE
+
+
+def tail(hits: int, tries: int, rate: float) -> float:
+    """Return the probability of at least `hits` in `tries` independent ones, each a hit at `rate`, 0 to 1."""
+    if hits <= 0:
+        return 1.0
+    if rate <= 0 or hits > tries:
+        return 0.0
+    if rate >= 1:
+        return 1.0
+    return min(1.0, math.fsum(_exactly(number, tries, rate) for number in range(hits, tries + 1)))
+
+
+def _exactly(hits: int, tries: int, rate: float) -> float:
+    """Return the probability of just so many, by logarithms: the number of ways may be too large to write."""
+    ways = math.lgamma(tries + 1) - math.lgamma(hits + 1) - math.lgamma(tries - hits + 1)
+    return math.exp(ways + hits * math.log(rate) + (tries - hits) * math.log1p(-rate))

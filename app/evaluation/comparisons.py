@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.evaluation.histogram import Tally, settled
-from app.evaluation.points import Point, operate
+from app.evaluation.histogram import Point, Tally, operate, settled
 from app.evaluation.sample import Faces
 
 __all__ = ["FMRS", "Comparisons", "compare_all", "count_matching_pairs"]

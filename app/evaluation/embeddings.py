@@ -1,71 +1,22 @@
 """The central face of each picture, through the product's own path, several pictures at once."""
 
 import hashlib
-import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
-import msgspec
+import numpy as np
 
-from app.evaluation import central
 from app.evaluation.cache import Cache, Missing
 from app.evaluation.errors import DatasetError
-from app.evaluation.versions import library_versions
-from app.models import alignment, detection, embedding, feed, gate, images, pipeline, runtime
-from app.models.arrays import Floats
-from app.models.chosen import Chosen
+from app.models import images
+from app.models.arrays import Floats, Image
+from app.models.gate import Gate
 from app.models.pipeline import Recogniser
-from app.models.runtime.device import choose_device
 from app.progress import SILENT, Progress, Task
-from app.settings import Settings
-from app.weights.catalogue import Entry
 
-__all__ = ["Embeddings", "code_digest", "way_of"]
-
-#: The code that a picture goes through.
-_CODE = (alignment, detection, embedding, feed, gate, images, pipeline, runtime, central)
-
-
-def way_of(settings: Settings, nets: Chosen) -> str:
-    """Return `code_digest` and the SHA-256 of all else that decides which embedding comes out of a picture.
-
-    Those are the nets' files and how they are fed, the settings of detection and gate, the device, and the
-    versions of libraries. An embedding of a former version is never taken for one of this version.
-
-    Raises:
-        DeviceError: the device that the settings ask for cannot be used.
-    """
-    said = {
-        "nets": {role: entry and _read_as(entry) for role, entry in nets.by_role.items()},
-        "settings": [
-            settings.detection_side,
-            settings.detection_score,
-            settings.min_face,
-            settings.embed_score,
-        ],
-        "device": choose_device(settings.device).device,
-        "libraries": library_versions(),
-    }
-    return f"{code_digest()}-{_digest(msgspec.json.encode(said))}"
-
-
-def code_digest() -> str:
-    """Return the SHA-256 of the code that a picture goes through."""
-    files = [path for module in _CODE for path in _files(Path(inspect.getfile(module)))]
-    return _digest(msgspec.json.encode([_digest(path.read_bytes()) for path in files]))
-
-
-def _read_as(entry: Entry) -> dict[str, Any]:
-    """Return an entry without what is only told of it."""
-    told = ("name", "title", "source", "homepage", "licence", "note", "figures", "threshold", "calibration")
-    return {key: value for key, value in msgspec.to_builtins(entry).items() if key not in told}
-
-
-def _files(path: Path) -> list[Path]:
-    return sorted(path.parent.glob("*.py")) if path.name == "__init__.py" else [path]
+__all__ = ["Embeddings", "central_face"]
 
 
 class Embeddings:
@@ -120,9 +71,24 @@ class Embeddings:
         if _digest(data) != digest:
             raise DatasetError(f"{path}: it was changed while the dataset was read")
         try:
-            return central.central_face(recogniser, images.decode_image(data, self._max_pixels))
+            return central_face(recogniser, images.decode_image(data, self._max_pixels))
         except images.ImageError as error:
             raise DatasetError(f"{path}: {error}") from None
+
+
+def central_face(recogniser: Recogniser, image: Image) -> Floats | None:
+    """Return the embedding (D,) of the face whose box lies nearest to the centre; None without one.
+
+    A face that the gate refuses is none.
+    """
+    found = recogniser.analyse(image)
+    embedded = np.flatnonzero(found.gates == Gate.PASSED)
+    if not embedded.size:
+        return None
+    boxes = found.detections.boxes[embedded]
+    centre = np.array([image.shape[1], image.shape[0]]) / 2
+    distances = np.linalg.norm((boxes[:, :2] + boxes[:, 2:]) / 2 - centre, axis=1)
+    return np.asarray(found.embeddings[embedded[distances.argmin()]], np.float32)
 
 
 @contextmanager

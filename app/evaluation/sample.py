@@ -7,8 +7,9 @@ from pathlib import Path
 
 from app.evaluation.cache import open_cache
 from app.evaluation.dataset import Dataset
-from app.evaluation.embeddings import Embeddings, code_digest, way_of
+from app.evaluation.embeddings import Embeddings
 from app.evaluation.errors import EvaluationError
+from app.evaluation.fingerprint import code_digest, way_of
 from app.models.arrays import Floats
 from app.models.chosen import Chosen, chosen_nets
 from app.models.pipeline import load_recogniser

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.evaluation.errors import EvaluationError
-from app.evaluation.histogram import Tally
+from app.evaluation.histogram import Point, Tally, operate
 from app.evaluation.pairs import Pair
-from app.evaluation.points import Point, operate
 from app.models.arrays import Floats
 
 __all__ = ["FARS", "Fold", "Verification", "best_threshold", "verify"]

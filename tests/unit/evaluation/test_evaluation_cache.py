@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.evaluation.cache import Cache, Missing, open_cache
-from app.evaluation.errors import CacheError
+from app.evaluation.cache import Cache, CacheError, Missing, open_cache
 
 FACE = np.array([0.6, -0.8], np.float32)
 DAY = 24 * 3600

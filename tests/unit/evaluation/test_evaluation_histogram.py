@@ -5,8 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.evaluation.histogram import STEPS, Tally, settled
-from app.evaluation.points import allowed_errors, operate
+from app.evaluation.histogram import STEPS, Tally, allowed_errors, operate, settled
 
 SIMILARITIES = st.lists(
     st.one_of(
