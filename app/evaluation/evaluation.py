@@ -83,7 +83,7 @@ def _net(entry: Entry) -> dict[str, Any]:
 
 
 def _figures(part: Any) -> Any:
-    """Return a part without its tallies."""
+    """Return a part without its histograms."""
     if part is None:
         return None
     figures = {name: getattr(part, name) for name in part.__dataclass_fields__}

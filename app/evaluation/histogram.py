@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["STEP", "STEPS", "Point", "Tally", "allowed_errors", "operate", "settled"]
+__all__ = ["STEP", "STEPS", "Point", "ScoreHistogram", "allowed_errors", "operating_point", "settled"]
 
 _EACH = 10_000
 #: Thresholds are multiples of this.
@@ -32,7 +32,7 @@ def settled(similarities: NDArray[np.floating]) -> NDArray[np.float64]:
     return values
 
 
-class Tally:
+class ScoreHistogram:
     """How many similarities lie in each step.
 
     counts: (20001,) int64; row i counts those from `STEPS[i]` up to, but without, the next one, and the last
@@ -97,7 +97,7 @@ def allowed_errors(rate: float, comparisons: int) -> int:
     return math.floor(rate * comparisons * (1 + 1e-12))
 
 
-def operate(rate: float, impostors: Tally, genuine: Tally, attempts: int) -> Point:
+def operating_point(rate: float, impostors: ScoreHistogram, genuine: ScoreHistogram, attempts: int) -> Point:
     """Return the point where at most `rate` of `impostors` are accepted.
 
     Arguments:
