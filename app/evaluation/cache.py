@@ -17,14 +17,15 @@ __all__ = ["Cache", "CacheError", "Missing", "open_cache"]
 #: `used` is when a run last took the embedding, in seconds since 1970.
 _TABLE = """
 CREATE TABLE faces (
-    way TEXT NOT NULL, picture TEXT NOT NULL, embedding BLOB, used REAL NOT NULL, PRIMARY KEY (way, picture)
+    fingerprint TEXT NOT NULL, picture TEXT NOT NULL, embedding BLOB, used REAL NOT NULL,
+    PRIMARY KEY (fingerprint, picture)
 ) WITHOUT ROWID
 """
 #: "Onlo" in ASCII is what tells our file from another one.
-_SCHEMA = Schema("cache of embeddings", version=2, tables=_TABLE, application=0x4F6E6C6F)
-#: Finds ways whose embeddings are not all of one length, or not single-precision numbers.
+_SCHEMA = Schema("cache of embeddings", version=3, tables=_TABLE, application=0x4F6E6C6F)
+#: Finds fingerprints whose embeddings are not all of one length, or not single-precision numbers.
 _UNFIT = """
-SELECT 1 FROM faces WHERE embedding IS NOT NULL GROUP BY way
+SELECT 1 FROM faces WHERE embedding IS NOT NULL GROUP BY fingerprint
 HAVING min(length(embedding)) != max(length(embedding)) OR max(length(embedding)) % 4
 OR NOT min(length(embedding)) OR sum(typeof(embedding) != 'blob')
 """
@@ -40,38 +41,40 @@ class Missing(LookupError):
 
 
 class Cache:
-    """Embeddings by picture and way: SHA-256 of a file's bytes, and of all that decides what comes out."""
+    """Embeddings by fingerprint and picture, which is the SHA-256 of a file's bytes."""
 
     def __init__(self, database: sqlite3.Connection, path: Path | None) -> None:
         self._database = database
         self._path = path
 
-    def get(self, way: str, picture: str) -> Floats | None:
+    def get(self, fingerprint: str, picture: str) -> Floats | None:
         """Return the embedding of a picture, None for one without a face, or raise Missing."""
-        query = "SELECT embedding FROM faces WHERE way = ? AND picture = ?"
+        query = "SELECT embedding FROM faces WHERE fingerprint = ? AND picture = ?"
         with _one_line(self._path):
-            row = self._database.execute(query, [way, picture]).fetchone()
+            row = self._database.execute(query, [fingerprint, picture]).fetchone()
         if row is None:
             raise Missing(picture)
         return None if row[0] is None else np.frombuffer(row[0], np.float32)
 
-    def put(self, way: str, picture: str, embedding: Floats | None) -> None:
+    def put(self, fingerprint: str, picture: str, embedding: Floats | None) -> None:
         """Remember an embedding, from this moment on: what interrupts the run does not lose it."""
         blob = None if embedding is None else embedding.astype(np.float32).tobytes()
         with _one_line(self._path), self._database:
-            row = [way, picture, blob, time.time()]
+            row = [fingerprint, picture, blob, time.time()]
             self._database.execute("INSERT OR REPLACE INTO faces VALUES (?, ?, ?, ?)", row)
 
-    def use(self, way: str, pictures: Iterable[str]) -> None:
+    def use(self, fingerprint: str, pictures: Iterable[str]) -> None:
         """Remember, to the day, that embeddings were of use now."""
         now = time.time()
-        query = "UPDATE faces SET used = ? WHERE way = ? AND picture = ? AND used < ?"
+        query = "UPDATE faces SET used = ? WHERE fingerprint = ? AND picture = ? AND used < ?"
         with _one_line(self._path), self._database:
-            self._database.executemany(query, [(now, way, picture, now - _DAY) for picture in pictures])
+            self._database.executemany(
+                query, [(now, fingerprint, picture, now - _DAY) for picture in pictures]
+            )
 
     def forget(self, days: float, code: str) -> None:
-        """Delete what was of no use for so many days, and ways that do not begin with `code`."""
-        query = "DELETE FROM faces WHERE used < ? OR substr(way, 1, ?) != ?"
+        """Delete what was of no use for so many days, and fingerprints that do not begin with `code`."""
+        query = "DELETE FROM faces WHERE used < ? OR substr(fingerprint, 1, ?) != ?"
         with _one_line(self._path), self._database:
             self._database.execute(query, [time.time() - days * _DAY, len(code), code])
 

@@ -22,10 +22,12 @@ __all__ = ["Embeddings", "central_face"]
 class Embeddings:
     """Embeds pictures, each once: what the cache knows is not looked at again."""
 
-    def __init__(self, cache: Cache, way: str, load: Callable[[], Recogniser], max_pixels: int) -> None:
+    def __init__(
+        self, cache: Cache, fingerprint: str, load: Callable[[], Recogniser], max_pixels: int
+    ) -> None:
         """Set up; `load` is called when the first picture is new, not before."""
         self._cache = cache
-        self._way = way
+        self._fingerprint = fingerprint
         self._load = load
         self._max_pixels = max_pixels
 
@@ -40,7 +42,7 @@ class Embeddings:
         with _pool(threads) as pool:
             digests = dict(zip(pictures, pool.map(_digest_of, pictures), strict=True))
             found = self._known(digests.values())
-            self._cache.use(self._way, found)
+            self._cache.use(self._fingerprint, found)
             new = {digest: path for path, digest in digests.items() if digest not in found}
             if new:
                 found |= self._embed(pool, new, progress)
@@ -50,7 +52,7 @@ class Embeddings:
         found = {}
         for digest in digests:
             with suppress(Missing):
-                found[digest] = self._cache.get(self._way, digest)
+                found[digest] = self._cache.get(self._fingerprint, digest)
         return found
 
     def _embed(
@@ -61,7 +63,7 @@ class Embeddings:
         found = {}
         with Task(progress, "embedding pictures", len(new)) as task:
             for digest, face in zip(new, faces, strict=True):
-                self._cache.put(self._way, digest, face)
+                self._cache.put(self._fingerprint, digest, face)
                 found[digest] = face
                 task.update(1)
         return found

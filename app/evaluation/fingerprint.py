@@ -15,14 +15,14 @@ from app.models.runtime.device import choose_device
 from app.settings import Settings
 from app.weights.catalogue import Entry
 
-__all__ = ["LIBRARIES", "code_digest", "library_versions", "way_of"]
+__all__ = ["LIBRARIES", "code_digest", "fingerprint", "library_versions"]
 
 LIBRARIES = ("onnxruntime", "onnxruntime-gpu", "numpy", "opencv-python", "opencv-python-headless", "pillow")
 #: The code that a picture goes through.
 _CODE = (alignment, detection, embedding, feed, gate, images, pipeline, runtime, embeddings)
 
 
-def way_of(settings: Settings, nets: Chosen) -> str:
+def fingerprint(settings: Settings, nets: Chosen) -> str:
     """Return `code_digest` and the SHA-256 of all else that decides which embedding comes out of a picture.
 
     Those are the nets' files and how they are fed, the settings of detection and gate, the device, and the
@@ -31,8 +31,8 @@ def way_of(settings: Settings, nets: Chosen) -> str:
     Raises:
         DeviceError: the device that the settings ask for cannot be used.
     """
-    said = {
-        "nets": {role: entry and _read_as(entry) for role, entry in nets.by_role.items()},
+    decisive = {
+        "nets": {role: entry and _decisive(entry) for role, entry in nets.by_role.items()},
         "settings": [
             settings.detection_side,
             settings.detection_score,
@@ -42,7 +42,7 @@ def way_of(settings: Settings, nets: Chosen) -> str:
         "device": choose_device(settings.device).device,
         "libraries": library_versions(),
     }
-    return f"{code_digest()}-{_digest(msgspec.json.encode(said))}"
+    return f"{code_digest()}-{_digest(msgspec.json.encode(decisive))}"
 
 
 def code_digest() -> str:
@@ -62,10 +62,20 @@ def library_versions() -> dict[str, str]:
     return found
 
 
-def _read_as(entry: Entry) -> dict[str, Any]:
-    """Return an entry without what is only told of it."""
-    told = ("name", "title", "source", "homepage", "licence", "note", "figures", "threshold", "calibration")
-    return {key: value for key, value in msgspec.to_builtins(entry).items() if key not in told}
+def _decisive(entry: Entry) -> dict[str, Any]:
+    """Return an entry without what merely describes it."""
+    descriptive = (
+        "name",
+        "title",
+        "source",
+        "homepage",
+        "licence",
+        "note",
+        "figures",
+        "threshold",
+        "calibration",
+    )
+    return {key: value for key, value in msgspec.to_builtins(entry).items() if key not in descriptive}
 
 
 def _files(path: Path) -> list[Path]:

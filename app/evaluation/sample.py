@@ -9,7 +9,7 @@ from app.evaluation.cache import open_cache
 from app.evaluation.dataset import Dataset
 from app.evaluation.embeddings import Embeddings
 from app.evaluation.errors import EvaluationError
-from app.evaluation.fingerprint import code_digest, way_of
+from app.evaluation.fingerprint import code_digest, fingerprint
 from app.models.arrays import Floats
 from app.models.chosen import Chosen, chosen_nets
 from app.models.pipeline import load_recogniser
@@ -64,11 +64,10 @@ def take_sample(
         OnlookerError: a net cannot be had, a picture cannot be read, or none has a face.
     """
     nets = chosen_nets(settings)
-    way = way_of(settings, nets)
     load = partial(load_recogniser, settings, progress)
     with open_cache(private_folder(settings) / CACHE if remember else None) as cache:
         cache.forget(settings.memory_days, code_digest())
-        embeddings = Embeddings(cache, way, load, settings.max_photo_pixels)
+        embeddings = Embeddings(cache, fingerprint(settings, nets), load, settings.max_photo_pixels)
         found = embeddings.of(dataset.pictures, threads, progress)
     if all(embedding is None for embedding in found.values()):
         raise EvaluationError(

@@ -45,8 +45,8 @@ def cache(tmp_path: Path) -> Iterator[Cache]:
         yield opened
 
 
-def embeddings(cache: Cache, counted: Counted, way: str = "way") -> Embeddings:
-    return Embeddings(cache, way, counted.load, 10_000_000)
+def embeddings(cache: Cache, counted: Counted, fingerprint: str = "fingerprint") -> Embeddings:
+    return Embeddings(cache, fingerprint, counted.load, 10_000_000)
 
 
 @pytest.fixture
@@ -95,8 +95,8 @@ def test_a_copy_is_not_looked_at(cache: Cache, counted: Counted, portraits: list
 
 
 def test_another_way_is_gone_anew(cache: Cache, counted: Counted, portraits: list[Path]) -> None:
-    for way in ("one", "two", "one"):
-        embeddings(cache, counted, way).of(portraits[:1], threads=1)
+    for fingerprint in ("one", "two", "one"):
+        embeddings(cache, counted, fingerprint).of(portraits[:1], threads=1)
     assert counted.analysed == 2
 
 
@@ -158,7 +158,7 @@ def test_what_is_taken_from_the_cache_is_of_use(
     embeddings(cache, counted).of(portraits, threads=1)
     monkeypatch.setattr("app.evaluation.cache.time.time", lambda: later)
     embeddings(cache, counted).of(portraits[:1], threads=1)
-    cache.forget(30, "way")
+    cache.forget(30, "fingerprint")
     embeddings(cache, counted).of(portraits[:1], threads=1)
     assert counted.analysed == 3
     embeddings(cache, counted).of(portraits, threads=1)
