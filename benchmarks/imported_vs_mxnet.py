@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from _report import report
 
-from app.importers.mxnet import Wishes, import_checkpoint
+from app.importers.mxnet import ImportOptions, import_checkpoint
 from app.importers.mxnet.importer import read_stages
 from app.importers.mxnet.oracle import prepare_oracle
 from app.models.embedding import load_embedder
@@ -36,7 +36,9 @@ def main() -> int:
     oracle = prepare_oracle(Settings().data_dir, console_progress())
     (stage,) = read_stages(options.prefix, options.epoch)
     with tempfile.TemporaryDirectory() as folder:
-        entry = import_checkpoint(options.prefix, options.epoch, Path(folder), Wishes(kind="embedding"))
+        entry = import_checkpoint(
+            options.prefix, options.epoch, Path(folder), ImportOptions(kind="embedding")
+        )
         if not isinstance(entry, EmbedderEntry):
             raise SystemExit(f"{options.prefix} is no embedder")
         embedder = load_embedder(entry, Path(folder), Runtime())

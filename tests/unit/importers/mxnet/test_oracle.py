@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.importers.mxnet import CheckpointError, Wishes, import_checkpoint, oracle, read_symbol
+from app.importers.mxnet import CheckpointError, ImportOptions, import_checkpoint, oracle, read_symbol
 from app.importers.mxnet.check import run_parts
 from app.importers.mxnet.importer import read_stages
 from app.importers.mxnet.oracle import REQUIREMENTS, Answer, Oracle, OracleError, cut_graph, prepare_oracle
@@ -59,7 +59,7 @@ def test_a_cut_graph_takes_regions_and_puts_out_what_is_asked_for(shared_data: P
 
 
 def test_differences_are_relative_to_the_largest(checkpoint: Callable, tmp_path: Path) -> None:
-    entry = import_checkpoint(checkpoint("mobileface-v3").prefix, 0, tmp_path, Wishes())
+    entry = import_checkpoint(checkpoint("mobileface-v3").prefix, 0, tmp_path, ImportOptions())
     assert is_imported(entry)
     asked = Altered([tmp_path / file.name for file in entry.files])
     (difference,) = compare(entry, tmp_path, asked)
@@ -75,7 +75,7 @@ def test_a_checkpoint_that_has_changed_is_not_compared(tmp_path: Path, checkpoin
     for ending in ("-symbol.json", "-0001.params"):
         (tmp_path / f"net{ending}").write_bytes(Path(f"{found.prefix}{ending}").read_bytes())
     weights = tmp_path / "weights"
-    entry = import_checkpoint(tmp_path / "net", 1, weights, Wishes(name="p"))
+    entry = import_checkpoint(tmp_path / "net", 1, weights, ImportOptions(name="p"))
     data = bytearray((tmp_path / "net-0001.params").read_bytes())
     data[200] ^= 1
     (tmp_path / "net-0001.params").write_bytes(data)
@@ -117,7 +117,7 @@ def test_mxnet_agrees(mxnet: Oracle, checkpoint: Callable, tmp_path: Path, name:
     found = checkpoint(name)
     # The nets of a cascade do not centre their pixels themselves.
     fed = {"mean": 127.5, "scale": 0.0078125} if name == "mtcnn-det1" else {}
-    entry = import_checkpoint(found.prefix, found.epoch, tmp_path, Wishes(name="x", **fed))
+    entry = import_checkpoint(found.prefix, found.epoch, tmp_path, ImportOptions(name="x", **fed))
     differences = list(compare(entry, tmp_path, mxnet))
     assert differences
     assert all(difference.relative <= found.close for difference in differences)
