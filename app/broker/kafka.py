@@ -11,7 +11,7 @@ from typing import NamedTuple, Self
 
 from app.broker.configuration import CONSOLE_LOG, LOG_FILE, LOGGING, server_properties
 from app.broker.errors import BrokerError
-from app.broker.exit_reason import cause_of_death
+from app.broker.exit_reason import exit_reason
 from app.broker.jars import prepare_jars
 from app.broker.java import broker_command, keep_startup_cache, startup_cache
 from app.broker.ports import HOST, check_port, cluster_on, free_port
@@ -117,8 +117,8 @@ class Broker:
         code = self._child.poll() if self._child else None
         if code is None:
             return ""
-        cause = cause_of_death(self.data, code, self._started)
-        return f"Apache Kafka ended: {cause} (log: {self.data / LOG_FILE})"
+        reason = exit_reason(self.data, code, self._started)
+        return f"Apache Kafka ended: {reason} (log: {self.data / LOG_FILE})"
 
     async def __aenter__(self) -> Self:
         await self.start()
