@@ -12,7 +12,8 @@ from rich.table import Table
 from app.progress import console_progress
 from app.settings import Settings, load_settings
 from app.weights.catalogue import Catalogue, DetectorEntry, EmbedderEntry, Entry, load_catalogue
-from app.weights.fetch import IntegrityError, State, is_here, pull_all, state_of
+from app.weights.downloads import IntegrityError
+from app.weights.fetch import State, is_here, pull_all, state_of
 
 __all__ = ["models"]
 

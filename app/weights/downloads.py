@@ -17,7 +17,7 @@ from app.errors import OnlookerError, one_line
 from app.progress import Progress, Task
 from app.weights.catalogue import Entry
 
-__all__ = ["DownloadError", "download"]
+__all__ = ["DownloadError", "IntegrityError", "download"]
 
 #: Seconds to connect, and to wait for the next bytes.
 TIMEOUT = (10.0, 60.0)
@@ -31,11 +31,32 @@ class DownloadError(OnlookerError):
     """Something could not be downloaded; the text says what and why."""
 
 
+class IntegrityError(OnlookerError):
+    """A file is not the one that the catalogue pins."""
+
+
+class _Arrival(Task):
+    """The download of a file that the catalogue pins: no more is taken of it than it may have."""
+
+    def __init__(self, progress: Progress, entry: Entry, target: Path) -> None:
+        self._size = (entry.package or entry.files[0]).bytes
+        self._about = f"{entry.name}: {target.name}"
+        self._arrived = 0
+        super().__init__(progress, f"fetching {self._about}", self._size, "bytes")
+
+    def update(self, increment: int) -> None:
+        self._arrived += increment
+        if self._arrived > self._size:
+            raise IntegrityError(f"{self._about}: expected {self._size:,} bytes, found more")
+        super().update(increment)
+
+
 def download(entry: Entry, folder: Path, progress: Progress) -> Path:
     """Download what `entry`'s source names into `folder`, unless it is there, and return its path.
 
     Raises:
         DownloadError: it cannot be had; also for the source `user`, which only a mirror can serve.
+        IntegrityError: it is longer than the catalogue says.
     """
     scheme, _, rest = entry.source.partition(":")
     if scheme == "user":
@@ -56,13 +77,13 @@ def download(entry: Entry, folder: Path, progress: Progress) -> Path:
     if scheme == "npm":
         _from_npm(entry.name, rest, target, progress)
     elif scheme == "pypi":
-        _from_pypi(entry.name, rest.partition("==")[0], target, progress)
+        _from_pypi(entry, rest.partition("==")[0], target, progress)
     else:
-        _from_home(entry.name, entry.source, target, progress)
+        _from_home(entry, target, progress)
     return target
 
 
-def _from_pypi(name: str, project: str, target: Path, progress: Progress) -> None:
+def _from_pypi(entry: Entry, project: str, target: Path, progress: Progress) -> None:
     """Download a file of a project from the index that PIP_INDEX_URL names, or the usual one."""
     index = os.environ.get("PIP_INDEX_URL", PYPI_SIMPLE_ENDPOINT)
     try:
@@ -71,33 +92,32 @@ def _from_pypi(name: str, project: str, target: Path, progress: Progress) -> Non
             page = client.get_project_page(project, timeout=TIMEOUT)
             found = next((package for package in page.packages if package.filename == target.name), None)
             if found is None:
-                raise DownloadError(f"{name}: the package index has no {target.name} of {project}")
+                raise DownloadError(f"{entry.name}: the package index has no {target.name} of {project}")
             # The catalogue's own digest is checked afterwards, so the index's need not be.
             client.download_package(
                 found,
                 target,
                 verify=False,
-                progress=lambda total: Task(progress, f"fetching {name}: {target.name}", total, "bytes"),
+                progress=lambda _: _Arrival(progress, entry, target),
                 timeout=TIMEOUT,
             )
     except (requests.RequestException, NoSuchProjectError) as error:
-        raise DownloadError(f"{name}: cannot download {target.name}: {_why(error)}") from None
+        raise DownloadError(f"{entry.name}: cannot download {target.name}: {_why(error)}") from None
 
 
-def _from_home(name: str, url: str, target: Path, progress: Progress) -> None:
+def _from_home(entry: Entry, target: Path, progress: Progress) -> None:
     try:
-        with requests.get(url, stream=True, timeout=TIMEOUT) as answer, target.open("wb") as file:
+        with requests.get(entry.source, stream=True, timeout=TIMEOUT) as answer, target.open("wb") as file:
             answer.raise_for_status()
-            total = int(answer.headers.get("Content-Length", 0)) or None
-            with Task(progress, f"fetching {name}: {target.name}", total, "bytes") as task:
+            with _Arrival(progress, entry, target) as arrival:
                 for chunk in answer.iter_content(1 << 16):
+                    arrival.update(len(chunk))
                     file.write(chunk)
-                    task.update(len(chunk))
     except requests.RequestException as error:
         target.unlink(missing_ok=True)
         raise DownloadError(
-            f"{name}: cannot download {url}: {_why(error)}; a folder that holds the file can be named"
-            " in ONLOOKER_WEIGHTS_MIRROR"
+            f"{entry.name}: cannot download {entry.source}: {_why(error)}; a folder that holds the file"
+            " can be named in ONLOOKER_WEIGHTS_MIRROR"
         ) from None
 
 

@@ -15,11 +15,10 @@ from app.errors import OnlookerError
 from app.progress import SILENT, Progress
 from app.settings import Settings, load_settings
 from app.weights.catalogue import Entry, File, MediaEntry, load_catalogue
-from app.weights.downloads import DownloadError, download
+from app.weights.downloads import DownloadError, IntegrityError, download
 from app.weights.locks import locked
 
 __all__ = [
-    "IntegrityError",
     "LicenceError",
     "State",
     "ensure",
@@ -32,10 +31,6 @@ __all__ = [
 ]
 
 CHUNK = 1 << 20
-
-
-class IntegrityError(OnlookerError):
-    """A file is not the one that the catalogue pins."""
 
 
 class LicenceError(OnlookerError):

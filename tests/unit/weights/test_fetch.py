@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from unittest import mock
 
 import msgspec
 import pytest
@@ -17,20 +18,11 @@ from rich.console import Console
 
 from app.errors import OnlookerError
 from app.models.pipeline import load_recogniser
-from app.progress import LineProgress
+from app.progress import LineProgress, SilentProgress
 from app.settings import Settings
 from app.weights.catalogue import Catalogue, Entry, File, MediaEntry, Package
-from app.weights.downloads import DownloadError
-from app.weights.fetch import (
-    IntegrityError,
-    LicenceError,
-    State,
-    ensure,
-    path_of,
-    pull,
-    pull_all,
-    state_of,
-)
+from app.weights.downloads import DownloadError, IntegrityError
+from app.weights.fetch import LicenceError, State, ensure, path_of, pull, pull_all, state_of
 
 ONE, TWO = b"one" * 50_000, b"two" * 50_000
 
@@ -174,7 +166,7 @@ def test_a_damaged_file_is_replaced(from_index: Entry, tmp_path: Path) -> None:
 
 
 def test_a_package_with_another_digest_leaves_nothing(from_index: Entry, index: Site, tmp_path: Path) -> None:
-    index.pages[f"/files/{WHEEL}"] = forged = wheel() + b"more"
+    index.pages[f"/files/{WHEEL}"] = forged = wheel()[:-1] + b"x"
     expected = from_index.package.sha256 if from_index.package else ""
     with pytest.raises(IntegrityError, match=f"{WHEEL}: expected sha256 {expected}, found {sha256(forged)}"):
         pull(from_index, tmp_path)
@@ -272,6 +264,21 @@ def test_a_file_of_its_own_home(site: Site, tmp_path: Path) -> None:
     del site.pages["/one.bin"]
     with pytest.raises(DownloadError, match=r"404.*ONLOOKER_WEIGHTS_MIRROR"):
         pull(home, tmp_path / "other")
+
+
+@pytest.mark.parametrize("source", ["index", "home"])
+def test_what_is_longer_than_it_may_be_is_not_taken_whole(
+    from_index: Entry, index: Site, tmp_path: Path, source: str
+) -> None:
+    index.pages |= {f"/files/{WHEEL}": wheel() * 20, "/one.bin": ONE * 40}
+    net = from_index if source == "index" else entry(f"{index.url}/one.bin", None, "")
+    progress = mock.create_autospec(SilentProgress, instance=True)
+    size = len(wheel() if source == "index" else ONE)
+    with pytest.raises(IntegrityError, match=rf"^things: .*: expected {size:,} bytes, found more$"):
+        pull(net, tmp_path, progress=progress)
+    assert sum(call.args[0] for call in progress.advance.mock_calls) <= size
+    progress.end.assert_called_once()
+    assert left_in(tmp_path) == set()
 
 
 def test_a_file_only_people_can_get(tmp_path: Path) -> None:
