@@ -100,7 +100,7 @@ def allowed_errors(rate: float, comparisons: int) -> int:
 def operating_point(rate: float, impostors: ScoreHistogram, genuine: ScoreHistogram, attempts: int) -> Point:
     """Return the point where at most `rate` of `impostors` are accepted.
 
-    Arguments:
+    Args:
         genuine: similarities of genuine attempts that could be compared.
         attempts: all genuine attempts, those that failed for want of a face among them.
     """

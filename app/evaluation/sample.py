@@ -56,7 +56,7 @@ def take_sample(
 ) -> Sample:
     """Embed every picture of `dataset` with the nets that `settings` name, `threads` at once.
 
-    Arguments:
+    Args:
         remember: take what the data folder's cache knows, and put there what is new. What was of no use for
             as long as faces are kept (`memory_days`), or was made by other code, is deleted from it.
 

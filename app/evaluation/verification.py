@@ -80,7 +80,7 @@ def best_threshold(scores: NDArray[np.float64], same: NDArray[np.bool_]) -> floa
 
     The middle one where several are as good.
 
-    Arguments:
+    Args:
         scores: (N,) of pairs with two faces, N at least 1.
         same: (N,) whether each is genuine.
     """

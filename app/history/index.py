@@ -87,7 +87,7 @@ class History:
     ends nothing: what is to be written waits, and a file that is damaged is built again. SQLite is called
     in a thread of its own, so that a slow disk never holds up the event loop.
 
-    Arguments:
+    Args:
         keep: milliseconds for which sightings are kept.
     """
 
@@ -110,7 +110,7 @@ class History:
 
         Where it cannot be opened now, there are no positions: `add` tries again, and raises them.
 
-        Arguments:
+        Args:
             path: the file; its folder is made where it is missing.
             log: identity of the log (cluster and topic); an index of another log is thrown away.
         """
