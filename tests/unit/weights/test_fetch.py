@@ -8,6 +8,7 @@ import tarfile
 import threading
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from unittest import mock
@@ -45,7 +46,9 @@ class Site:
                 self.send_header("Content-Type", site.content_type(self.path))
                 self.end_headers()
                 breaks = site.cut is not None and body is not None and len(body) > site.cut
-                self.wfile.write((body or b"")[: site.cut if breaks else None])
+                # A client that has had enough hangs up.
+                with suppress(ConnectionError):
+                    self.wfile.write((body or b"")[: site.cut if breaks else None])
                 self.close_connection = True
 
             def log_message(self, format: str, *args: object) -> None:
