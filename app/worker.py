@@ -15,9 +15,9 @@ from faust.types import AppT
 from app.errors import OnlookerError
 from app.logs import keep_calm
 from app.models.chosen import prepare_nets
+from app.progress import console_progress
 from app.settings import is_loopback, private_folder
 from app.topics import create_topics
-from app.weights.report import console_report
 
 if TYPE_CHECKING:
     from app.application import Onlooker
@@ -70,7 +70,7 @@ def _prepare(app: "Onlooker", loop: asyncio.AbstractEventLoop) -> None:
     if app.conf.web_enabled and not settings.token and not is_loopback(bind):
         raise OnlookerError(f"listening on {bind} lets others in: set ONLOOKER_TOKEN, or use 127.0.0.1")
     _choose_folder(app)
-    remarks = prepare_nets(settings, console_report())
+    remarks = prepare_nets(settings, console_progress())
     app.cluster = loop.run_until_complete(create_topics(settings, settings.broker_wait))
     for line in remarks:
         # At the level that Faust logs at by default, nothing else would say it.

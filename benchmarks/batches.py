@@ -16,8 +16,8 @@ from app.models.chosen import chosen_nets, prepare_nets
 from app.models.detection import load_detector
 from app.models.embedding import load_embedder
 from app.models.runtime.session import Runtime, runtime_for
+from app.progress import console_progress
 from app.settings import Settings
-from app.weights.report import console_report
 
 GOAL = 1.0
 SIZES = (1, 8, 32, 64)
@@ -31,7 +31,7 @@ def main() -> int:
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     options = parser.parse_args()
     settings = Settings()
-    prepare_nets(settings, console_report())
+    prepare_nets(settings, console_progress())
     runtime = runtime_for(settings)
     sizes = sorted({1, runtime.faces, *options.sizes})
     works = {size: works_of(settings, runtime, size) for size in sizes}

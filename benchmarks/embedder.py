@@ -15,10 +15,10 @@ from _report import report
 from app.models.embedding import load_embedder
 from app.models.feed import blob
 from app.models.runtime.session import Runtime
+from app.progress import console_progress
 from app.settings import Settings
 from app.weights.catalogue import load_catalogue
 from app.weights.fetch import ensure, path_of
-from app.weights.report import console_report
 
 GOAL = 1.7
 
@@ -29,7 +29,7 @@ def main() -> int:
     parser.add_argument("--embedder", default=Settings.model_fields["embedder"].default)
     options = parser.parse_args()
     settings = Settings(embedder=options.embedder)
-    ensure(options.embedder, settings, console_report())
+    ensure(options.embedder, settings, console_progress())
     entry = load_catalogue(settings.weights_dir).embedder(options.embedder)
     path = path_of(entry, settings.weights_dir)
     faces = np.random.default_rng(0).integers(0, 256, (1, entry.size, entry.size, 3), dtype=np.uint8)

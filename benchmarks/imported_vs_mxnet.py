@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 from _report import report
 
-from app.importers.mxnet import Wishes, import_checkpoint
+from app.importers.mxnet import ImportOptions, import_checkpoint
 from app.importers.mxnet.importer import read_stages
 from app.importers.mxnet.oracle import prepare_oracle
 from app.models.embedding import load_embedder
 from app.models.feed import blob
 from app.models.runtime.session import Runtime
+from app.progress import console_progress
 from app.settings import ROOT, Settings
 from app.weights.catalogue import EmbedderEntry
-from app.weights.report import console_report
 
 GOAL = 2.5
 PREFIX = ROOT.parent / "shared" / "data" / "mxnet" / "mobilefacenet-y1" / "model"
@@ -33,10 +33,12 @@ def main() -> int:
     parser.add_argument("--turns", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=60, help="faces in each turn")
     options = parser.parse_args()
-    oracle = prepare_oracle(Settings().data_dir, console_report())
+    oracle = prepare_oracle(Settings().data_dir, console_progress())
     (stage,) = read_stages(options.prefix, options.epoch)
     with tempfile.TemporaryDirectory() as folder:
-        entry = import_checkpoint(options.prefix, options.epoch, Path(folder), Wishes(kind="embedding"))
+        entry = import_checkpoint(
+            options.prefix, options.epoch, Path(folder), ImportOptions(kind="embedding")
+        )
         if not isinstance(entry, EmbedderEntry):
             raise SystemExit(f"{options.prefix} is no embedder")
         embedder = load_embedder(entry, Path(folder), Runtime())

@@ -18,11 +18,10 @@ from _report import report
 
 from app.errors import OnlookerError
 from app.evaluation.dataset import Dataset, read_dataset
-from app.evaluation.progress import console_teller
 from app.evaluation.sample import Sample, take_sample
 from app.evaluation.verification import verify
+from app.progress import console_progress
 from app.settings import ROOT, Settings
-from app.weights.report import console_report
 
 GOAL = 0.992
 
@@ -41,9 +40,7 @@ def main() -> int:
         dataset = of_pairs(read_dataset(options.data))
         started = time.monotonic()
         # The nets are what is measured: nothing is taken from an earlier run.
-        sample = take_sample(
-            settings, dataset, options.threads, console_teller(), console_report(), remember=False
-        )
+        sample = take_sample(settings, dataset, options.threads, console_progress(), remember=False)
     except OnlookerError as error:
         parser.error(str(error))
     return conclude(sample, time.monotonic() - started)

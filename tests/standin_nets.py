@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from app.importers.onnx import OnnxWishes, import_onnx
+from app.importers.onnx import OnnxImportOptions, import_onnx
 from app.models.alignment import REFERENCE_LANDMARKS, SIZE
 from app.models.arrays import Image
 from app.models.images import encode_jpeg
@@ -63,8 +63,8 @@ def write_standins(folder: Path) -> dict[str, object]:
     onnx.save(standin_detector(), published / "detector.onnx")
     onnx.save(standin_embedder(), published / "embedder.onnx")
     fed: dict[str, Any] = {"colour": "BGR", "mean": 0.0, "scale": 1.0}
-    finds = OnnxWishes(name=DETECTOR, architecture="centerface", **fed)
-    embeds = OnnxWishes(name=EMBEDDER, kind="embedding", threshold=THRESHOLD, **fed)
+    finds = OnnxImportOptions(name=DETECTOR, architecture="centerface", **fed)
+    embeds = OnnxImportOptions(name=EMBEDDER, kind="embedding", threshold=THRESHOLD, **fed)
     import_onnx(published / "detector.onnx", folder, finds)
     import_onnx(published / "embedder.onnx", folder, embeds)
     return {"weights_dir": folder, "detector": DETECTOR, "embedder": EMBEDDER}

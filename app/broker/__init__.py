@@ -4,6 +4,5 @@ from app.broker.errors import BrokerError, JarsUnavailableError
 from app.broker.jars import prepare_jars
 from app.broker.kafka import Broker
 from app.broker.ports import free_port
-from app.broker.progress import Report
 
-__all__ = ["Broker", "BrokerError", "JarsUnavailableError", "Report", "free_port", "prepare_jars"]
+__all__ = ["Broker", "BrokerError", "JarsUnavailableError", "free_port", "prepare_jars"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from app.broker.configuration import CONSOLE_LOG, LOG_FILE
 
-__all__ = ["cause_of_death"]
+__all__ = ["exit_reason"]
 
 # One failed start writes about half of this; what is further back had other causes.
 _TAIL = 256 * 1024
@@ -15,7 +15,7 @@ _FATAL = re.compile(r"^(?:Terminating due to|Error:|# A fatal error).*", re.MULT
 _LONGEST = 300
 
 
-def cause_of_death(data: Path, code: int, started: float) -> str:
+def exit_reason(data: Path, code: int, started: float) -> str:
     """Return the signal, else what Java said, else Kafka's first recent error, else the exit status.
 
     `started` is when it was started, in seconds since the epoch: an older log is of another run.

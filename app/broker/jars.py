@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from app.broker.errors import BrokerError, JarsUnavailableError
 from app.broker.lock import LOCK, LockedJar, read_lock, sha256
-from app.broker.progress import Report, silent
+from app.progress import SILENT, Progress, Task
 
 __all__ = ["prepare_jars"]
 
@@ -15,7 +15,7 @@ _CONNECTIONS = 6
 _TIMEOUT = 30
 
 
-def prepare_jars(cache: Path, report: Report = silent, lock: Path = LOCK) -> list[Path]:
+def prepare_jars(cache: Path, progress: Progress = SILENT, lock: Path = LOCK) -> list[Path]:
     """Return the jars of the lock in the folder `cache`, fetching those that are missing.
 
     The digest of every jar is checked each time; if one is wrong, none is used.
@@ -29,7 +29,7 @@ def prepare_jars(cache: Path, report: Report = silent, lock: Path = LOCK) -> lis
     # One name for one folder: Java's start-up cache holds for the very paths that it was made with.
     cache = cache.resolve()
     if missing := [jar for jar in locked if not (cache / jar.file).exists()]:
-        _fetch_all(missing, cache, report)
+        _fetch_all(missing, cache, progress)
     paths = [cache / jar.file for jar in locked]
     with ThreadPoolExecutor(_CONNECTIONS) as pool:
         list(pool.map(_check, locked, paths))
@@ -45,25 +45,25 @@ def _check(jar: LockedJar, path: Path) -> None:
         )
 
 
-def _fetch_all(jars: list[LockedJar], cache: Path, report: Report) -> None:
+def _fetch_all(jars: list[LockedJar], cache: Path, progress: Progress) -> None:
     # Nothing enters the cache before all of it is there and checked, nor after an interruption.
     with TemporaryDirectory(dir=cache, prefix="incoming-") as incoming:
-        fetched = _in_parallel(_fetcher(Path(incoming)), jars, report)
+        fetched = _in_parallel(_fetcher(Path(incoming)), jars, progress)
         for jar, path in fetched.items():
             path.replace(cache / jar.file)
 
 
 def _in_parallel(
-    fetch: Callable[[LockedJar], Path], jars: Iterable[LockedJar], report: Report
+    fetch: Callable[[LockedJar], Path], jars: Iterable[LockedJar], progress: Progress
 ) -> dict[LockedJar, Path]:
     pool = ThreadPoolExecutor(_CONNECTIONS)
     try:
         waiting = {pool.submit(fetch, jar): jar for jar in jars}
-        report("fetching Apache Kafka", 0, len(waiting))
         fetched: dict[LockedJar, Path] = {}
-        for future in as_completed(waiting):
-            fetched[waiting[future]] = future.result()
-            report("fetching Apache Kafka", len(fetched), len(waiting))
+        with Task(progress, "fetching Apache Kafka", len(waiting)) as task:
+            for future in as_completed(waiting):
+                fetched[waiting[future]] = future.result()
+                task.update(1)
         return fetched
     finally:
         pool.shutdown(cancel_futures=True)

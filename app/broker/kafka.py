@@ -11,14 +11,13 @@ from typing import NamedTuple, Self
 
 from app.broker.configuration import CONSOLE_LOG, LOG_FILE, LOGGING, server_properties
 from app.broker.errors import BrokerError
-from app.broker.exit_reason import cause_of_death
+from app.broker.exit_reason import exit_reason
 from app.broker.jars import prepare_jars
 from app.broker.java import broker_command, keep_startup_cache, startup_cache
-from app.broker.ports import HOST, check_port, free_port
-from app.broker.progress import Report, silent
-from app.broker.ready import cluster_on
+from app.broker.ports import HOST, check_port, cluster_on, free_port
 from app.broker.storage import format_storage
 from app.processes import end_leftover, forget_child, record_child
+from app.progress import SILENT, Progress, Task
 
 __all__ = ["Broker"]
 
@@ -51,14 +50,12 @@ class Broker:
     data: Path
     #: Port of the loopback address for clients.
     port: int
-    #: Is told how the slow steps of a first start go.
-    report: Report
 
-    def __init__(self, data: Path, port: int, jars: Path, report: Report = silent) -> None:
+    def __init__(self, data: Path, port: int, jars: Path, progress: Progress = SILENT) -> None:
         self.data = data
         self.port = port
         self._cache = jars
-        self.report = report
+        self._progress = progress
         self._note = data / "broker.json"
         self._child: subprocess.Popen[bytes] | None = None
         self._started = 0.0
@@ -87,7 +84,7 @@ class Broker:
         """
         if self.pid is not None:
             return
-        jars = await asyncio.to_thread(prepare_jars, self._cache, self.report)
+        jars = await asyncio.to_thread(prepare_jars, self._cache, self._progress)
         await asyncio.to_thread(end_leftover, self._note, _STOP_GRACE)
         await asyncio.to_thread(check_port, self.port)
         self._write_configuration(_Ports(self.port, free_port()))
@@ -120,8 +117,8 @@ class Broker:
         code = self._child.poll() if self._child else None
         if code is None:
             return ""
-        cause = cause_of_death(self.data, code, self._started)
-        return f"Apache Kafka ended: {cause} (log: {self.data / LOG_FILE})"
+        reason = exit_reason(self.data, code, self._started)
+        return f"Apache Kafka ended: {reason} (log: {self.data / LOG_FILE})"
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -134,14 +131,15 @@ class Broker:
 
     async def _train(self, jars: list[Path], cluster: str, cache: Path) -> None:
         # A run of its own, for Java writes the cache when it ends: no later stop then takes seconds.
-        self.report("preparing quick starts", 0, 1)
-        with TemporaryDirectory(dir=cache.parent, prefix="incoming-") as incoming:
+        with (
+            Task(self._progress, "preparing quick starts"),
+            TemporaryDirectory(dir=cache.parent, prefix="incoming-") as incoming,
+        ):
             made = Path(incoming, cache.name)
             # Where nobody looks for it: a worker that waits for Kafka would lose it again.
             await self._run(jars, cluster, free_port(), f"-XX:AOTCacheOutput={made}")
             if await self._stop(_TRAINING_GRACE) != -signal.SIGKILL:
                 keep_startup_cache(made, cache)
-        self.report("preparing quick starts", 1, 1)
 
     async def _run(self, jars: list[Path], cluster: str, port: int, *options: str) -> None:
         for attempt in range(_CONTROLLER_PORTS):

@@ -1,16 +1,21 @@
-"""Loopback ports: one that is free, and who holds one that is not."""
+"""Loopback ports: one that is free, who holds one that is not, and which Kafka cluster answers there."""
 
+import asyncio
 import errno
 import os
 import socket
 
 import psutil
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 
 from app.broker.errors import BrokerError
 
-__all__ = ["HOST", "check_port", "free_port"]
+__all__ = ["HOST", "check_port", "cluster_on", "free_port"]
 
 HOST = "127.0.0.1"
+
+_PATIENCE = 2.0
 
 
 def free_port() -> int:
@@ -43,6 +48,17 @@ def check_port(port: int, host: str = HOST) -> None:
             ) from None
 
 
+async def cluster_on(port: int) -> str | None:
+    """Return the id of the cluster that answers on `port` with a broker; None if none does yet."""
+    try:
+        # First a bare connection: Kafka's client logs an error for each one that fails.
+        _, writer = await asyncio.open_connection(HOST, port)
+        writer.close()
+        return await asyncio.wait_for(_describe(port), _PATIENCE)
+    except (OSError, TimeoutError, KafkaError):
+        return None
+
+
 def _holder(port: int) -> str:
     try:
         for connection in psutil.net_connections("tcp"):
@@ -53,3 +69,14 @@ def _holder(port: int) -> str:
         # Some systems show sockets to the superuser alone; the port is what matters.
         return "another process"
     return "another process"
+
+
+async def _describe(port: int) -> str | None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=f"{HOST}:{port}", request_timeout_ms=int(_PATIENCE * 1000))
+    try:
+        await admin.start()
+        cluster = await admin.describe_cluster()
+        # A broker that is still fenced is not listed, and would refuse topics.
+        return str(cluster["cluster_id"]) if cluster["brokers"] else None
+    finally:
+        await admin.close()

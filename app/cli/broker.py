@@ -1,19 +1,17 @@
 """`onlooker broker`: the embedded Apache Kafka, alone."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from app.broker import Broker, Report, prepare_jars
+from app.broker import Broker, prepare_jars
 from app.cli.until_stopped import until_stopped
+from app.progress import console_progress
 from app.settings import Settings, is_loopback, load_settings, private_folder
 
-__all__ = ["broker", "own_port", "preparation"]
+__all__ = ["broker", "own_port"]
 
 
 @click.command()
@@ -29,47 +27,12 @@ def broker(port: int | None, fetch: bool) -> None:
     console = Console(highlight=False, soft_wrap=True)
     jars = private_folder(settings) / "jars"
     # Before there is an event loop, which would not let Ctrl-C interrupt it.
-    with preparation(console) as report:
-        prepare_jars(jars, report)
+    prepare_jars(jars, console_progress(console))
     if fetch:
         return
     run = _run(settings.data_dir / "broker", port or own_port(settings), jars, console)
     asyncio.run(until_stopped(run))
     console.print("stopped")
-
-
-@contextmanager
-def preparation(console: Console) -> Iterator[Report]:
-    """Show on `console` what the yielded callable is told: bars in a terminal, else a line at each end."""
-    if not console.is_terminal:
-        yield _lines(console)
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    progress = Progress(*columns, console=console)
-    tasks: dict[str, TaskID] = {}
-
-    def report(text: str, done: int, total: int) -> None:
-        # Most starts have nothing to prepare, and then show nothing.
-        progress.start()
-        if text not in tasks:
-            tasks[text] = progress.add_task(text)
-        progress.update(tasks[text], completed=done, total=total)
-
-    try:
-        yield report
-    finally:
-        if tasks:
-            progress.stop()
-
-
-def _lines(console: Console) -> Report:
-    def report(text: str, done: int, total: int) -> None:
-        if done == 0:
-            console.print(f"{text} ...")
-        elif done == total:
-            console.print(f"{text}: done")
-
-    return report
 
 
 def own_port(settings: Settings) -> int:
@@ -80,9 +43,8 @@ def own_port(settings: Settings) -> int:
 
 async def _run(data: Path, port: int, jars: Path, console: Console) -> None:
     console.print(f"starting Apache Kafka on port {port}, data in {data}")
-    with preparation(console) as report:
-        kafka = Broker(data, port, jars, report)
-        await kafka.start()
+    kafka = Broker(data, port, jars, console_progress(console))
+    await kafka.start()
     await _supervise(kafka, console)
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.cli.sample import sample_options, sampled
-from app.evaluation.calibration import FPIRS, GALLERIES, Calibrated, check_wish
+from app.evaluation.calibration import FPIRS, GALLERIES, Calibrated, check_request
 from app.evaluation.calibration import calibrate as measure
 from app.evaluation.sample import Sample
 from app.settings import Settings
@@ -31,14 +31,14 @@ __all__ = ["calibrate"]
     "--gallery", type=click.IntRange(*GALLERIES), required=True, help="How many photographs are enrolled."
 )
 @click.option("--dry-run", is_flag=True, help="Print what was measured, and write nothing.")
-def calibrate(fpir: float, gallery: int, dry_run: bool, **wishes: Any) -> None:
+def calibrate(fpir: float, gallery: int, dry_run: bool, **options: Any) -> None:
     """Measure on DATASET at which similarity a face may be named, and write it into the local catalogue.
 
     DATASET is what `onlooker evaluate` takes. A rate that its pictures cannot support is refused.
     """
     # Before the work, not after it.
-    check_wish(fpir, gallery)
-    settings, sample = sampled(**wishes)
+    check_request(fpir, gallery)
+    settings, sample = sampled(**options)
     found = measure(sample.people, fpir, gallery, settings.margin)
     Console(markup=False, emoji=False, highlight=False).print(_table(found, sample, settings))
     if dry_run:

@@ -13,8 +13,8 @@ from rich.table import Table
 from app.cli.sample import sample_options, sampled
 from app.evaluation.evaluation import Evaluation, written
 from app.evaluation.evaluation import evaluate as measure
+from app.evaluation.histogram import Point
 from app.evaluation.identification import Identification
-from app.evaluation.points import Point
 from app.evaluation.verification import Verification
 from app.models.runtime.device import choose_device
 
@@ -60,14 +60,14 @@ def _check_apart(figures: Path | None, picture: Path | None) -> None:
     callback=_writable,
     help="Draw ROC and similarities into this file (PNG).",
 )
-def evaluate(figures: Path | None, picture: Path | None, **wishes: Any) -> None:
+def evaluate(figures: Path | None, picture: Path | None, **options: Any) -> None:
     """Measure verification and identification on DATASET.
 
     DATASET is a folder with a folder of pictures for each person; or a folder with `pairs.txt` (as of Labeled
     Faces in the Wild) and the people in `images`; or such a list itself.
     """
     _check_apart(figures, picture)
-    settings, sample = sampled(**wishes)
+    settings, sample = sampled(**options)
     evaluation = measure(sample)
     text = json.dumps(written(evaluation, settings), indent=2)
     # First what is read on the spot: a disk that is full by now does not take it away.

@@ -15,17 +15,17 @@ from rich.console import Console
 
 from app.broker import Broker, prepare_jars
 from app.broker.ports import check_port
-from app.cli.broker import own_port, preparation
+from app.cli.broker import own_port
 from app.cli.children import Child, end_leftovers
 from app.cli.client import Client, ClientError
 from app.cli.people import enrol
 from app.errors import OnlookerError
 from app.models.chosen import prepare_nets
+from app.progress import console_progress
 from app.settings import SOURCE_VARIABLE, Settings, private_folder
 from app.sources.demo import DEMO_PEOPLE, demo_photo
 from app.sources.network import mask
 from app.weights.fetch import ensure
-from app.weights.report import console_report
 
 __all__ = ["Machine", "Plan"]
 
@@ -57,7 +57,8 @@ class Machine:
         self._broker: Broker | None = None
         if "broker" not in settings.model_fields_set:
             folder = settings.data_dir
-            self._broker = Broker(folder / "broker", own_port(settings), folder / "jars")
+            progress = console_progress(console)
+            self._broker = Broker(folder / "broker", own_port(settings), folder / "jars", progress)
         self._workers = [self._worker(settings.web_port + number) for number in range(plan.workers)]
         self._source = self._source_child() if plan.source else None
 
@@ -74,12 +75,11 @@ class Machine:
         settings = self._settings
         private_folder(settings)
         if self._broker:
-            with preparation(self._console) as report:
-                prepare_jars(settings.data_dir / "jars", report)
-        for line in prepare_nets(settings, console_report()):
+            prepare_jars(settings.data_dir / "jars", console_progress(self._console))
+        for line in prepare_nets(settings, console_progress()):
             self.say(line)
         if self._plan.source == "demo":
-            ensure("demo-portraits", settings, console_report())
+            ensure("demo-portraits", settings, console_progress())
 
     async def run(self) -> None:
         """Start everything, say where it is, and keep it running until cancelled.
@@ -116,9 +116,7 @@ class Machine:
         for worker in self._workers:
             worker.start()
         if self._broker:
-            with preparation(self._console) as report:
-                self._broker.report = report
-                await self._broker.start()
+            await self._broker.start()
         if self._source and self._plan.source:
             self.say(f"starting the stream {self._plan.stream} from {mask(self._plan.source)}")
             self._source.start()

@@ -9,10 +9,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from app.progress import console_progress
 from app.settings import Settings, load_settings
 from app.weights.catalogue import Catalogue, DetectorEntry, EmbedderEntry, Entry, load_catalogue
-from app.weights.fetch import IntegrityError, State, is_here, pull_all, state_of
-from app.weights.report import console_report
+from app.weights.downloads import IntegrityError
+from app.weights.fetch import State, is_here, pull_all, state_of
 
 __all__ = ["models"]
 
@@ -48,7 +49,7 @@ def pull(names: tuple[str, ...], everything: bool, accept_licence: bool) -> None
     restricted = [entry for entry in chosen if entry.restricted and not is_here(entry, folder)]
     if everything and not accept_licence:
         chosen = [entry for entry in chosen if entry not in restricted]
-    pull_all(chosen, folder, settings.weights_mirror, console_report(), accept_licence=accept_licence)
+    pull_all(chosen, folder, settings.weights_mirror, console_progress(), accept_licence=accept_licence)
     for entry in restricted:
         verb = "accepted" if accept_licence else "skipped, as --accept-licence is not given"
         click.echo(f"{entry.name}: {entry.licence} ({entry.homepage}): {verb}")
@@ -94,7 +95,7 @@ def _verify_outputs(chosen: list[Entry], names: tuple[str, ...], settings: Setti
             raise IntegrityError(f"{name} was not imported from MXNet: there is nothing to hold it against")
     if not imported:
         raise IntegrityError("nothing was imported from MXNet: there is nothing to compare")
-    oracle = prepare_oracle(settings.data_dir, console_report())
+    oracle = prepare_oracle(settings.data_dir, console_progress())
     bad = []
     for entry in imported:
         for difference in compare(entry, settings.weights_dir, oracle):
@@ -106,7 +107,7 @@ def _verify_outputs(chosen: list[Entry], names: tuple[str, ...], settings: Setti
 
 
 #: By which a person tells what a net is.
-WISHES = (
+IMPORT_OPTIONS = (
     click.option("--name", help="Name in the catalogue; the file's own when not given."),
     click.option(
         "--kind", type=click.Choice(["detection", "embedding"]), help="Told from the graph if not given."
@@ -118,8 +119,8 @@ WISHES = (
 )
 
 
-def _wishes(command: Callable[..., None]) -> Callable[..., None]:
-    for option in reversed(WISHES):
+def _import_options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(IMPORT_OPTIONS):
         command = option(command)
     return command
 
@@ -127,30 +128,30 @@ def _wishes(command: Callable[..., None]) -> Callable[..., None]:
 @models.command("import-mxnet")
 @click.argument("prefix", type=click.Path(path_type=Path))
 @click.argument("epoch", type=click.IntRange(0))
-@_wishes
-def import_mxnet(prefix: Path, epoch: int, **wishes: Any) -> None:
+@_import_options
+def import_mxnet(prefix: Path, epoch: int, **options: Any) -> None:
     """Import the MXNet checkpoint PREFIX-symbol.json and PREFIX-EPOCH.params; mxnet is not needed.
 
     PREFIX1, PREFIX2 and PREFIX3 become one cascade where there is no PREFIX itself.
     """
-    from app.importers.mxnet import Wishes, import_checkpoint
+    from app.importers.mxnet import ImportOptions, import_checkpoint
 
-    _tell(import_checkpoint(prefix, epoch, load_settings().weights_dir, Wishes(**wishes)))
+    _tell(import_checkpoint(prefix, epoch, load_settings().weights_dir, ImportOptions(**options)))
 
 
 @models.command("import-onnx")
 @click.argument("file", type=click.Path(path_type=Path))
-@_wishes
+@_import_options
 @click.option("--architecture", help="How a detector's outputs are read; told from them if not given.")
 @click.option(
     "--threshold", type=click.FloatRange(-1, 1), help="Least similarity for a name, if you know it."
 )
-def import_onnx(file: Path, **wishes: Any) -> None:
+def import_onnx(file: Path, **options: Any) -> None:
     """Import the net in the ONNX file FILE, as it is: a detector, or an embedder of 112x112 pixels."""
-    from app.importers.onnx import OnnxWishes
+    from app.importers.onnx import OnnxImportOptions
     from app.importers.onnx import import_onnx as bring
 
-    _tell(bring(file, load_settings().weights_dir, OnnxWishes(**wishes)))
+    _tell(bring(file, load_settings().weights_dir, OnnxImportOptions(**options)))
 
 
 def _tell(entry: Entry) -> None:

@@ -8,10 +8,9 @@ import click
 
 from app.cores import usable_cores
 from app.evaluation.dataset import read_dataset
-from app.evaluation.progress import console_teller
 from app.evaluation.sample import Sample, take_sample
+from app.progress import console_progress
 from app.settings import Settings, load_settings
-from app.weights.report import console_report
 
 __all__ = ["sample_options", "sampled"]
 
@@ -44,6 +43,4 @@ def sampled(
     nets = {"detector": detector, "embedder": embedder}
     settings = load_settings().model_copy(update={name: net for name, net in nets.items() if net is not None})
     found = read_dataset(dataset, images)
-    return settings, take_sample(
-        settings, found, threads or usable_cores(), console_teller(), console_report()
-    )
+    return settings, take_sample(settings, found, threads or usable_cores(), console_progress())

@@ -1,6 +1,5 @@
 """The cache of embeddings: what the nets said of each picture, in a SQLite file for this user alone."""
 
-import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
@@ -9,29 +8,32 @@ from pathlib import Path
 
 import numpy as np
 
-from app.evaluation.errors import CacheError
+from app.evaluation.errors import EvaluationError
 from app.models.arrays import Floats
+from app.sqlite import ForeignDatabaseError, Schema, open_database
 
-__all__ = ["Cache", "Missing", "open_cache"]
+__all__ = ["Cache", "CacheError", "Missing", "open_cache"]
 
-#: "Onlo" in ASCII: what tells our file from another one.
-_OURS = 0x4F6E6C6F
-#: Raised whenever the table changes: a cache of another version is built again.
-_VERSION = 2
 #: `used` is when a run last took the embedding, in seconds since 1970.
 _TABLE = """
 CREATE TABLE faces (
-    way TEXT NOT NULL, picture TEXT NOT NULL, embedding BLOB, used REAL NOT NULL, PRIMARY KEY (way, picture)
+    fingerprint TEXT NOT NULL, picture TEXT NOT NULL, embedding BLOB, used REAL NOT NULL,
+    PRIMARY KEY (fingerprint, picture)
 ) WITHOUT ROWID
 """
-_COLUMNS = ["way", "picture", "embedding", "used"]
-#: Finds ways whose embeddings are not all of one length, or not single-precision numbers.
+#: "Onlo" in ASCII is what tells our file from another one.
+_SCHEMA = Schema("cache of embeddings", version=3, tables=_TABLE, application=0x4F6E6C6F)
+#: Finds fingerprints whose embeddings are not all of one length, or not single-precision numbers.
 _UNFIT = """
-SELECT 1 FROM faces WHERE embedding IS NOT NULL GROUP BY way
+SELECT 1 FROM faces WHERE embedding IS NOT NULL GROUP BY fingerprint
 HAVING min(length(embedding)) != max(length(embedding)) OR max(length(embedding)) % 4
 OR NOT min(length(embedding)) OR sum(typeof(embedding) != 'blob')
 """
 _DAY = 24 * 3600.0
+
+
+class CacheError(EvaluationError):
+    """The cache of embeddings cannot be used."""
 
 
 class Missing(LookupError):
@@ -39,38 +41,40 @@ class Missing(LookupError):
 
 
 class Cache:
-    """Embeddings by picture and way: SHA-256 of a file's bytes, and of all that decides what comes out."""
+    """Embeddings by fingerprint and picture, which is the SHA-256 of a file's bytes."""
 
     def __init__(self, database: sqlite3.Connection, path: Path | None) -> None:
         self._database = database
         self._path = path
 
-    def get(self, way: str, picture: str) -> Floats | None:
+    def get(self, fingerprint: str, picture: str) -> Floats | None:
         """Return the embedding of a picture, None for one without a face, or raise Missing."""
-        query = "SELECT embedding FROM faces WHERE way = ? AND picture = ?"
+        query = "SELECT embedding FROM faces WHERE fingerprint = ? AND picture = ?"
         with _one_line(self._path):
-            row = self._database.execute(query, [way, picture]).fetchone()
+            row = self._database.execute(query, [fingerprint, picture]).fetchone()
         if row is None:
             raise Missing(picture)
         return None if row[0] is None else np.frombuffer(row[0], np.float32)
 
-    def put(self, way: str, picture: str, embedding: Floats | None) -> None:
+    def put(self, fingerprint: str, picture: str, embedding: Floats | None) -> None:
         """Remember an embedding, from this moment on: what interrupts the run does not lose it."""
         blob = None if embedding is None else embedding.astype(np.float32).tobytes()
         with _one_line(self._path), self._database:
-            row = [way, picture, blob, time.time()]
+            row = [fingerprint, picture, blob, time.time()]
             self._database.execute("INSERT OR REPLACE INTO faces VALUES (?, ?, ?, ?)", row)
 
-    def use(self, way: str, pictures: Iterable[str]) -> None:
+    def use(self, fingerprint: str, pictures: Iterable[str]) -> None:
         """Remember, to the day, that embeddings were of use now."""
         now = time.time()
-        query = "UPDATE faces SET used = ? WHERE way = ? AND picture = ? AND used < ?"
+        query = "UPDATE faces SET used = ? WHERE fingerprint = ? AND picture = ? AND used < ?"
         with _one_line(self._path), self._database:
-            self._database.executemany(query, [(now, way, picture, now - _DAY) for picture in pictures])
+            self._database.executemany(
+                query, [(now, fingerprint, picture, now - _DAY) for picture in pictures]
+            )
 
     def forget(self, days: float, code: str) -> None:
-        """Delete what was of no use for so many days, and ways that do not begin with `code`."""
-        query = "DELETE FROM faces WHERE used < ? OR substr(way, 1, ?) != ?"
+        """Delete what was of no use for so many days, and fingerprints that do not begin with `code`."""
+        query = "DELETE FROM faces WHERE used < ? OR substr(fingerprint, 1, ?) != ?"
         with _one_line(self._path), self._database:
             self._database.execute(query, [time.time() - days * _DAY, len(code), code])
 
@@ -89,67 +93,16 @@ def open_cache(path: Path | None) -> Iterator[Cache]:
         CacheError: it cannot be written, or is somebody else's database.
     """
     with _one_line(path):
-        cache = Cache(_open(path) if path else _connect(None), path)
+        cache = Cache(open_database(path, _SCHEMA, _check, timeout=30), path)
     try:
         yield cache
     finally:
         cache.close()
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    # Before SQLite makes it, which would let others read it; the files beside it get the same mode.
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    path.chmod(0o600)
-    try:
-        database = _connect(path)
-    except sqlite3.OperationalError:
-        # Locked, or the disk is full: it is no worse for that.
-        raise
-    except sqlite3.DatabaseError:
-        _discard(path)
-        return _open(path)
-    return database
-
-
-def _connect(path: Path | None) -> sqlite3.Connection:
-    database = sqlite3.connect(path or ":memory:", timeout=30)
-    try:
-        _prepare(database, path)
-    except BaseException:
-        database.close()
-        raise
-    return database
-
-
-def _prepare(database: sqlite3.Connection, path: Path | None) -> None:
-    (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if not tables:
-        with database:
-            database.execute(_TABLE)
-            database.execute(f"PRAGMA application_id = {_OURS}")
-            database.execute(f"PRAGMA user_version = {_VERSION}")
-    elif database.execute("PRAGMA application_id").fetchone() != (_OURS,):
-        raise CacheError(f"{path}: expected a cache of embeddings, found another database: move it away")
-    elif not _is_whole(database):
-        raise sqlite3.DatabaseError("it is damaged, or of another version")
-    # What is deleted is overwritten.
-    database.execute("PRAGMA secure_delete = ON")
-    database.execute("PRAGMA journal_mode = WAL")
-    database.execute("PRAGMA synchronous = NORMAL")
-
-
-def _is_whole(database: sqlite3.Connection) -> bool:
-    return (
-        database.execute("PRAGMA user_version").fetchone() == (_VERSION,)
-        and database.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
-        and [column for _, column, *_ in database.execute("PRAGMA table_info(faces)")] == _COLUMNS
-        and database.execute(_UNFIT).fetchone() is None
-    )
-
-
-def _discard(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm"):
-        Path(f"{path}{suffix}").unlink(missing_ok=True)
+def _check(database: sqlite3.Connection) -> None:
+    if database.execute(_UNFIT).fetchone() is not None:
+        raise sqlite3.DatabaseError("it is damaged")
 
 
 @contextmanager
@@ -159,4 +112,6 @@ def _one_line(path: Path | None) -> Iterator[None]:
         yield
     except (sqlite3.Error, OSError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
-        raise CacheError(f"cannot use the cache of embeddings {path}: {why}") from None
+        raise CacheError(f"cannot use the {_SCHEMA.name} {path}: {why}") from None
+    except ForeignDatabaseError as error:
+        raise CacheError(str(error)) from None

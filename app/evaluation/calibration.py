@@ -13,12 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.evaluation.chance import tail
 from app.evaluation.comparisons import compare_all, count_matching_pairs
 from app.evaluation.errors import EvaluationError
-from app.evaluation.histogram import Tally
+from app.evaluation.histogram import ScoreHistogram, allowed_errors
 from app.evaluation.identification import Searches, assign_roles, search
-from app.evaluation.points import allowed_errors
 from app.evaluation.sample import Faces
 
 __all__ = [
@@ -28,8 +26,9 @@ __all__ = [
     "Calibrated",
     "Check",
     "calibrate",
-    "check_wish",
+    "check_request",
     "false_match_rate",
+    "tail",
 ]
 
 #: False matches that a threshold must rest on, and pairs of people that these must come from.
@@ -81,7 +80,7 @@ def false_match_rate(fpir: float, gallery: int) -> float:
     return -math.expm1(math.log1p(-fpir) / gallery)
 
 
-def check_wish(fpir: float, gallery: int) -> None:
+def check_request(fpir: float, gallery: int) -> None:
     """Refuse what no dataset could support, or what means nothing.
 
     Raises:
@@ -102,58 +101,59 @@ def calibrate(people: Faces, fpir: float, gallery: int, margin: float) -> Calibr
         EvaluationError: the impostor comparisons of `people` cannot support it, or strangers who were
             searched for prove it wrong.
     """
-    check_wish(fpir, gallery)
+    check_request(fpir, gallery)
     if len(people) < 2:
         raise EvaluationError("a threshold needs pictures of at least two people, found one person")
     impostors = compare_all(people).impostors
     fmr = false_match_rate(fpir, gallery)
-    wish = f"a false-positive rate of {fpir:g} in a gallery of {gallery}"
-    threshold = _threshold(impostors, fmr, wish)
-    _check_support(people, threshold, impostors.at_least(threshold), wish)
+    request = f"a false-positive rate of {fpir:g} in a gallery of {gallery}"
+    threshold = _threshold(impostors, fmr, request)
+    _check_support(people, threshold, impostors.at_least(threshold), request)
     check = _check(people, gallery, threshold, fmr, margin)
     # In a smaller gallery it may be one person whom many others look like.
     if check is not None and check.beyond_chance and check.gallery >= RULE:
         raise EvaluationError(
-            f"{wish} does not hold: tried out with {check.gallery:,} people enrolled, {check.named:,} of"
+            f"{request} does not hold: tried out with {check.gallery:,} people enrolled, {check.named:,} of"
             f" {check.searches:,} strangers were named, {check.expected:.2%} expected;"
             " are some people in the dataset under several names?"
         )
     return Calibrated(fpir, gallery, fmr, threshold, len(impostors), impostors.at_least(threshold), check)
 
 
-def _threshold(impostors: Tally, fmr: float, wish: str) -> float:
+def _threshold(impostors: ScoreHistogram, fmr: float, request: str) -> float:
     allowed = allowed_errors(fmr, len(impostors))
     if allowed < RULE:
         raise EvaluationError(
-            f"{wish} needs {math.ceil(RULE / fmr):,} impostor comparisons (a false match rate of {fmr:.2g},"
-            f" resting on {RULE} false matches): the dataset has {len(impostors):,}"
+            f"{request} needs {math.ceil(RULE / fmr):,} impostor comparisons"
+            f" (a false match rate of {fmr:.2g}, resting on {RULE} false matches):"
+            f" the dataset has {len(impostors):,}"
         )
     threshold = impostors.threshold(allowed)
     if threshold is None:
         raise EvaluationError(
-            f"{wish} cannot be had: more than {allowed} comparisons of two people have similarity 1;"
+            f"{request} cannot be had: more than {allowed} comparisons of two people have similarity 1;"
             " are there copies of one picture under several names?"
         )
     # Below 0 nothing would be refused, which no gallery wants.
     return max(0.0, threshold)
 
 
-def _check_support(people: Faces, threshold: float, matches: int, wish: str) -> None:
+def _check_support(people: Faces, threshold: float, matches: int, request: str) -> None:
     """Refuse a threshold that too few false matches reach, or those of too few people."""
     if matches < RULE and not threshold:
         raise EvaluationError(
-            f"{wish} would take a threshold of 0, which {matches} comparisons of two people reach: {RULE} are"
-            " needed, so take more people"
+            f"{request} would take a threshold of 0, which {matches} comparisons of two people reach:"
+            f" {RULE} are needed, so take more people"
         )
     if matches < RULE:
         raise EvaluationError(
-            f"{wish} would rest on {matches} false matches, not {RULE}: too many comparisons are just as"
+            f"{request} would rest on {matches} false matches, not {RULE}: too many comparisons are just as"
             " similar; are there copies of one picture under several names?"
         )
     pairs = count_matching_pairs(people, threshold, RULE)
     if pairs < RULE:
         raise EvaluationError(
-            f"{wish} would rest on {matches:,} false matches of only {pairs} pairs of people, and needs"
+            f"{request} would rest on {matches:,} false matches of only {pairs} pairs of people, and needs"
             f" {RULE} pairs: take more people, not more pictures of them"
         )
 
@@ -190,3 +190,20 @@ def _is_beyond_chance(
     _, firsts = np.unique(owners, return_index=True)
     named = int((searches.best[firsts] >= threshold).sum())
     return tail(named, len(firsts), expected) < _CHANCE
+
+
+def tail(hits: int, tries: int, rate: float) -> float:
+    """Return the probability of at least `hits` in `tries` independent ones, each a hit at `rate`, 0 to 1."""
+    if hits <= 0:
+        return 1.0
+    if rate <= 0 or hits > tries:
+        return 0.0
+    if rate >= 1:
+        return 1.0
+    return min(1.0, math.fsum(_exactly(number, tries, rate) for number in range(hits, tries + 1)))
+
+
+def _exactly(hits: int, tries: int, rate: float) -> float:
+    """Return the probability of just so many, by logarithms: the number of ways may be too large to write."""
+    ways = math.lgamma(tries + 1) - math.lgamma(hits + 1) - math.lgamma(tries - hits + 1)
+    return math.exp(ways + hits * math.log(rate) + (tries - hits) * math.log1p(-rate))

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.evaluation.histogram import Tally, settled
-from app.evaluation.points import Point, operate
+from app.evaluation.histogram import Point, ScoreHistogram, operating_point, settled
 from app.evaluation.sample import Faces
 
 __all__ = ["FMRS", "Comparisons", "compare_all", "count_matching_pairs"]
@@ -23,8 +22,8 @@ _BLOCK = 2**22
 class Comparisons:
     """The similarities of all pairs of pictures that have a face, of one person and of two."""
 
-    genuine: Tally
-    impostors: Tally
+    genuine: ScoreHistogram
+    impostors: ScoreHistogram
     #: Genuine pairs, those with a picture without a face among them.
     attempts: int
     points: tuple[Point, ...]
@@ -32,12 +31,12 @@ class Comparisons:
 
 def compare_all(people: Faces) -> Comparisons:
     """Compare every picture of `people` with every other one."""
-    genuine, impostors = Tally(), Tally()
+    genuine, impostors = ScoreHistogram(), ScoreHistogram()
     for block in _blocks(people):
         genuine.add(block.similarities[block.genuine])
         impostors.add(block.similarities[block.impostors])
     attempts = sum(len(theirs) * (len(theirs) - 1) // 2 for theirs in people.values())
-    points = tuple(operate(rate, impostors, genuine, attempts) for rate in FMRS)
+    points = tuple(operating_point(rate, impostors, genuine, attempts) for rate in FMRS)
     return Comparisons(genuine, impostors, attempts, points)
 
 

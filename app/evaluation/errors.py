@@ -2,7 +2,7 @@
 
 from app.errors import OnlookerError
 
-__all__ = ["CacheError", "DatasetError", "EvaluationError", "printable"]
+__all__ = ["DatasetError", "EvaluationError", "printable"]
 
 
 def printable(text: str) -> str:
@@ -22,7 +22,3 @@ class EvaluationError(OnlookerError):
 
 class DatasetError(EvaluationError):
     """A dataset cannot be read; the text names the file and, where there is one, the line."""
-
-
-class CacheError(EvaluationError):
-    """The cache of embeddings cannot be used."""

@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 
 from app.evaluation.comparisons import Comparisons, compare_all
+from app.evaluation.fingerprint import library_versions
 from app.evaluation.identification import Identification, identify
 from app.evaluation.sample import Sample
 from app.evaluation.verification import Verification, verify
-from app.evaluation.versions import library_versions
 from app.models.runtime.device import choose_device
 from app.settings import Settings
 from app.weights.catalogue import Entry
@@ -83,7 +83,7 @@ def _net(entry: Entry) -> dict[str, Any]:
 
 
 def _figures(part: Any) -> Any:
-    """Return a part without its tallies."""
+    """Return a part without its histograms."""
     if part is None:
         return None
     figures = {name: getattr(part, name) for name in part.__dataclass_fields__}

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.evaluation.histogram import Tally, settled
-from app.evaluation.points import Point, operate
+from app.evaluation.histogram import Point, ScoreHistogram, operating_point, settled
 from app.evaluation.sample import Faces
 from app.models.arrays import Floats
 
@@ -99,8 +98,8 @@ def identify(people: Faces) -> Identification | None:
     if roles is None:
         return None
     known, strangers = search(people, roles.known, roles.strangers)
-    right = Tally(known.best[known.right])
-    impostors = Tally(strangers.best)
+    right = ScoreHistogram(known.best[known.right])
+    impostors = ScoreHistogram(strangers.best)
     enrolled = sum(people[name][0] is not None for name in roles.known)
     return Identification(
         enrolled=enrolled,
@@ -112,7 +111,7 @@ def identify(people: Faces) -> Identification | None:
         stranger_probes=len(strangers),
         stranger_probes_without_face=strangers.without_face,
         rank1=len(right) / len(known),
-        points=tuple(operate(rate, impostors, right, len(known)) for rate in FPIRS),
+        points=tuple(operating_point(rate, impostors, right, len(known)) for rate in FPIRS),
     )
 
 

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from app.evaluation.calibration import RULE
 from app.evaluation.evaluation import Evaluation
-from app.evaluation.histogram import STEPS, Tally
+from app.evaluation.histogram import STEPS, ScoreHistogram
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["draw"]
 
-#: Steps of a tally in one bar of the histogram.
+#: Steps of a score histogram in one bar of the picture.
 _BAR = 200
 _GENUINE, _IMPOSTORS, _PAIRS = "#1b6ca8", "#c8553d", "#6a994e"
 
@@ -73,7 +73,9 @@ def _draw_roc(axes: "Axes", evaluation: Evaluation) -> None:
         axes.text(0.5, 0.5, "nothing to compare", transform=axes.transAxes, ha="center")
 
 
-def _roc(genuine: Tally, impostors: Tally, attempts: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _roc(
+    genuine: ScoreHistogram, impostors: ScoreHistogram, attempts: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return FAR and TAR at every threshold that still accepts an impostor."""
     accepted = impostors.above()
     some = accepted > 0
@@ -82,14 +84,19 @@ def _roc(genuine: Tally, impostors: Tally, attempts: int) -> tuple[NDArray[np.fl
 
 def _draw_histogram(axes: "Axes", evaluation: Evaluation) -> None:
     everything = evaluation.comparisons
-    for tally, label, colour in (
+    for histogram, label, colour in (
         (everything.impostors, "two people", _IMPOSTORS),
         (everything.genuine, "one person", _GENUINE),
     ):
-        if len(tally):
-            shares = _bars(tally) / len(tally)
+        if len(histogram):
+            shares = _bars(histogram) / len(histogram)
             axes.stairs(
-                shares, STEPS[::_BAR], label=f"{label} ({len(tally):,})", color=colour, fill=True, alpha=0.5
+                shares,
+                STEPS[::_BAR],
+                label=f"{label} ({len(histogram):,})",
+                color=colour,
+                fill=True,
+                alpha=0.5,
             )
     threshold = evaluation.sample.nets.embedder.threshold
     if threshold is not None:
@@ -107,14 +114,14 @@ def _draw_histogram(axes: "Axes", evaluation: Evaluation) -> None:
         axes.legend(loc="upper center", ncols=2)
 
 
-def _bars(tally: Tally) -> NDArray[np.int64]:
+def _bars(histogram: ScoreHistogram) -> NDArray[np.int64]:
     """Return the counts of wider bars; what has similarity 1 is in the last one."""
-    counts: NDArray[np.int64] = tally.counts[:-1].reshape(-1, _BAR).sum(axis=1)
-    counts[-1] += tally.counts[-1]
+    counts: NDArray[np.int64] = histogram.counts[:-1].reshape(-1, _BAR).sum(axis=1)
+    counts[-1] += histogram.counts[-1]
     return counts
 
 
-def _edges(*tallies: Tally) -> tuple[float, float]:
+def _edges(*histograms: ScoreHistogram) -> tuple[float, float]:
     """Return where the similarities begin, less a bar, and where they can end."""
-    counted = np.flatnonzero(sum(tally.counts for tally in tallies))
+    counted = np.flatnonzero(sum(histogram.counts for histogram in histograms))
     return (float(STEPS[max(0, counted[0] - _BAR)]) if counted.size else -1.0, 1.0)

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from app.evaluation.cache import open_cache
 from app.evaluation.dataset import Dataset
-from app.evaluation.embeddings import Embeddings, code_digest, way_of
+from app.evaluation.embeddings import Embeddings
 from app.evaluation.errors import EvaluationError
-from app.evaluation.progress import Teller
+from app.evaluation.fingerprint import code_digest, fingerprint
 from app.models.arrays import Floats
 from app.models.chosen import Chosen, chosen_nets
 from app.models.pipeline import load_recogniser
+from app.progress import SILENT, Progress
 from app.settings import Settings, private_folder
-from app.weights.report import Report
 
 __all__ = ["Faces", "Sample", "take_sample"]
 
@@ -50,14 +50,13 @@ def take_sample(
     settings: Settings,
     dataset: Dataset,
     threads: int,
-    teller: Teller | None = None,
-    report: Report | None = None,
+    progress: Progress = SILENT,
     *,
     remember: bool = True,
 ) -> Sample:
     """Embed every picture of `dataset` with the nets that `settings` name, `threads` at once.
 
-    Arguments:
+    Args:
         remember: take what the data folder's cache knows, and put there what is new. What was of no use for
             as long as faces are kept (`memory_days`), or was made by other code, is deleted from it.
 
@@ -65,12 +64,11 @@ def take_sample(
         OnlookerError: a net cannot be had, a picture cannot be read, or none has a face.
     """
     nets = chosen_nets(settings)
-    way = way_of(settings, nets)
-    load = partial(load_recogniser, settings, report)
+    load = partial(load_recogniser, settings, progress)
     with open_cache(private_folder(settings) / CACHE if remember else None) as cache:
         cache.forget(settings.memory_days, code_digest())
-        embeddings = Embeddings(cache, way, load, settings.max_photo_pixels)
-        found = embeddings.of(dataset.pictures, threads, teller)
+        embeddings = Embeddings(cache, fingerprint(settings, nets), load, settings.max_photo_pixels)
+        found = embeddings.of(dataset.pictures, threads, progress)
     if all(embedding is None for embedding in found.values()):
         raise EvaluationError(
             f"{dataset.name}: none of the {len(found)} pictures has a face that can be used"

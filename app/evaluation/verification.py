@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.evaluation.errors import EvaluationError
-from app.evaluation.histogram import Tally
+from app.evaluation.histogram import Point, ScoreHistogram, operating_point
 from app.evaluation.pairs import Pair
-from app.evaluation.points import Point, operate
 from app.models.arrays import Floats
 
 __all__ = ["FARS", "Fold", "Verification", "best_threshold", "verify"]
@@ -44,8 +43,8 @@ class Verification:
     folds: tuple[Fold, ...]
     #: TAR at each FAR. Genuine pairs without a face are missed; impostor pairs without one are no attempts.
     points: tuple[Point, ...]
-    genuine: Tally
-    impostors: Tally
+    genuine: ScoreHistogram
+    impostors: ScoreHistogram
     #: Genuine pairs, those without a face among them.
     attempts: int
 
@@ -61,7 +60,7 @@ def verify(pairs: Sequence[Pair], embeddings: Mapping[Path, Floats | None]) -> V
     usable = ~np.isnan(scores)
     folds = _decide(scores, same, np.array([pair.fold for pair in pairs]))
     accuracies = [fold.accuracy for fold in folds]
-    genuine, impostors = Tally(scores[usable & same]), Tally(scores[usable & ~same])
+    genuine, impostors = ScoreHistogram(scores[usable & same]), ScoreHistogram(scores[usable & ~same])
     attempts = int(same.sum())
     return Verification(
         pairs=len(pairs),
@@ -69,7 +68,7 @@ def verify(pairs: Sequence[Pair], embeddings: Mapping[Path, Floats | None]) -> V
         accuracy=float(np.mean(accuracies)),
         deviation=float(np.std(accuracies, ddof=1)) if len(folds) > 1 else None,
         folds=folds,
-        points=tuple(operate(far, impostors, genuine, attempts) for far in FARS),
+        points=tuple(operating_point(far, impostors, genuine, attempts) for far in FARS),
         genuine=genuine,
         impostors=impostors,
         attempts=attempts,
@@ -81,7 +80,7 @@ def best_threshold(scores: NDArray[np.float64], same: NDArray[np.bool_]) -> floa
 
     The middle one where several are as good.
 
-    Arguments:
+    Args:
         scores: (N,) of pairs with two faces, N at least 1.
         same: (N,) whether each is genuine.
     """

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from app.errors import OnlookerError, one_line
 from app.kafka.follower import Follower, ReadFrom
 from app.messages import MessageError, Sighting, decode, encode, version
+from app.sqlite import Schema, discard, is_damage, open_database
 
 __all__ = ["Entry", "History", "HistoryUnavailableError", "Query"]
 
@@ -26,12 +27,6 @@ _log = logging.getLogger(__name__)
 
 #: Stands for somebody unknown in a query, where None stands for anybody.
 UNKNOWN = "unknown"
-
-#: Raised whenever the tables below change.
-_TABLES_VERSION = 2
-
-#: Bytes up to which an index is checked whole when it is opened; a larger one would take seconds.
-_CHECKED = 256 * 2**20
 
 #: Seconds after which a disk that takes nothing is tried again.
 _RETRY = 1.0
@@ -49,6 +44,11 @@ CREATE INDEX by_place ON sightings (partition, offset);
 CREATE TABLE positions (partition INTEGER PRIMARY KEY, next INTEGER NOT NULL);
 CREATE TABLE origin (log TEXT NOT NULL);
 """
+#: Raised whenever the tables change.
+_TABLES_VERSION = 2
+#: An index of another version is built again from the log. So is that of a program that knew fewer versions of
+#: sightings: it passed over those that are newer.
+_SCHEMA = Schema("index of sightings", version=_TABLES_VERSION * 1000 + version(Sighting), tables=_TABLES)
 
 _UPSERT = """
 INSERT INTO sightings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -115,7 +115,7 @@ class History:
 
         Where it cannot be opened now, there are no positions: `add` tries again, and raises them.
 
-        Arguments:
+        Args:
             path: the file; its folder is made where it is missing.
             log: identity of the log (cluster and topic); an index of another log is thrown away.
         """
@@ -223,7 +223,7 @@ class History:
         try:
             return work()
         except sqlite3.DatabaseError as error:
-            if _is_damage(error):
+            if is_damage(error):
                 with suppress(OSError):
                     self._discard(error)
             elif not isinstance(error, sqlite3.OperationalError):
@@ -239,19 +239,7 @@ class History:
     def _open(self) -> Mapping[int, int]:
         path, log = self._place
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            return self._connect(path, log)
-        except sqlite3.DatabaseError as error:
-            if not _is_damage(error):
-                # Somebody else has it, or the disk is full: it is no worse for that.
-                raise
-            self._discard(error)
-            return self._connect(path, log)
-
-    def _connect(self, path: Path, log: str) -> Mapping[int, int]:
-        # SQLite gives what it puts beside the file, the newest sightings, the same mode.
-        path.touch(mode=0o600)
-        self._database = _connected(path, log)
+        self._database = open_database(path, _SCHEMA, partial(_check_origin, log), any_thread=True)
         return self._positions()
 
     def _let_go(self) -> None:
@@ -263,9 +251,7 @@ class History:
         """Delete the file; the next one who adds something has it built again."""
         path, _ = self._place
         self._let_go()
-        for suffix in ("", "-wal", "-shm"):
-            Path(f"{path}{suffix}").unlink(missing_ok=True)
-        _log.warning("the index of sightings is built again: %s", error)
+        discard(path, _SCHEMA, error)
 
     def _write(self, batch: Sequence[Record], entries: Sequence[Entry]) -> list[Entry]:
         if self._database is None:
@@ -273,7 +259,7 @@ class History:
         try:
             return self._take_in(batch, entries)
         except sqlite3.DatabaseError as error:
-            if not _is_damage(error):
+            if not is_damage(error):
                 raise
             self._discard(error)
             raise ReadFrom(self._open()) from None
@@ -324,61 +310,22 @@ class History:
             return None
 
     def _positions(self) -> Mapping[int, int]:
-        return dict(self._db.execute("SELECT partition, next FROM positions"))
+        return _positions_in(self._db)
 
 
-def _connected(path: Path, log: str) -> sqlite3.Connection:
-    database = sqlite3.connect(path, check_same_thread=False)
-    try:
-        _prepare(database, path, log)
-    except BaseException:
-        database.close()
-        raise
-    return database
-
-
-def _prepare(database: sqlite3.Connection, path: Path, log: str) -> None:
-    database.execute("PRAGMA journal_mode = WAL")
-    database.execute("PRAGMA synchronous = NORMAL")
-    # A face that is deleted must not be found in the file.
-    database.execute("PRAGMA secure_delete = ON")
-    (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if tables:
-        _check(database, path, log)
-    else:
-        _create(database, log)
-
-
-def _check(database: sqlite3.Connection, path: Path, log: str) -> None:
-    if path.stat().st_size <= _CHECKED:
-        (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
-        if found != "ok":
-            raise sqlite3.DatabaseError("it is damaged")
-    (found,) = database.execute("PRAGMA user_version").fetchone()
-    if found != _version():
-        raise sqlite3.DatabaseError("it is of another version")
-    if database.execute("SELECT log FROM origin").fetchone() != (log,):
+def _check_origin(log: str, database: sqlite3.Connection) -> None:
+    """Let an index that is new be of `log`; refuse one of another log, or whose positions cannot be read."""
+    origin = database.execute("SELECT log FROM origin").fetchone()
+    if origin is None:
+        with database:
+            database.execute("INSERT INTO origin VALUES (?)", [log])
+    elif origin != (log,):
         raise sqlite3.DatabaseError("it is of another log")
+    _positions_in(database)
 
 
-def _create(database: sqlite3.Connection, log: str) -> None:
-    with database:
-        database.executescript(_TABLES)
-        database.execute("INSERT INTO origin VALUES (?)", [log])
-        database.execute(f"PRAGMA user_version = {_version()}")
-
-
-def _version() -> int:
-    """Return the version of an index; one of another is built again from the log."""
-    # A program that knows a newer version of sightings finds those on the log that this one passes over.
-    return _TABLES_VERSION * 1000 + version(Sighting)
-
-
-def _is_damage(error: sqlite3.DatabaseError) -> bool:
-    """Tell whether a file is of no use, rather than out of reach for now."""
-    # A table that is not there, or a format that SQLite does not know: neither is mended by waiting.
-    lasting = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
-    return lasting or type(error) is sqlite3.DatabaseError
+def _positions_in(database: sqlite3.Connection) -> Mapping[int, int]:
+    return dict(database.execute("SELECT partition, next FROM positions"))
 
 
 def _row(entry: Entry) -> tuple[Any, ...]:

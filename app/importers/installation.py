@@ -15,15 +15,23 @@ from app.weights.catalogue import Entry, File, Input, Origin, load_catalogue
 from app.weights.fetch import workspace
 from app.weights.local import put_local
 
-__all__ = ["PlacementError", "Wishes", "choose_name", "describe_files", "import_folder", "origin_of", "place"]
+__all__ = [
+    "ImportOptions",
+    "InstallationError",
+    "choose_name",
+    "describe_files",
+    "import_folder",
+    "install",
+    "origin_of",
+]
 
 
-class PlacementError(OnlookerError):
-    """A net cannot take its place in the weights folder or in the catalogue."""
+class InstallationError(OnlookerError):
+    """A net cannot be installed in the weights folder or in the catalogue."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class ImportOptions:
     """What a person says about a net; None where it is to be told from the graph."""
 
     name: str | None = None
@@ -42,18 +50,18 @@ class Wishes:
         )
 
 
-def choose_name(wishes: Wishes, usual: str, scheme: str, folder: Path) -> str:
+def choose_name(options: ImportOptions, usual: str, scheme: str, folder: Path) -> str:
     """Return the name of a new entry; that of an earlier import by the same `scheme` may be taken again.
 
     Raises:
-        PlacementError: it cannot be a name, or is that of something else.
+        InstallationError: it cannot be a name, or is that of something else.
     """
-    name = re.sub(r"[^A-Za-z0-9.-]+", "-", usual).strip(".-") if wishes.name is None else wishes.name
+    name = re.sub(r"[^A-Za-z0-9.-]+", "-", usual).strip(".-") if options.name is None else options.name
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", name):
-        raise PlacementError(f"{name!r} cannot be a name: expected letters, digits, - and .; say --name")
+        raise InstallationError(f"{name!r} cannot be a name: expected letters, digits, - and .; say --name")
     for entry in load_catalogue(folder):
         if entry.name == name and not entry.source.startswith(scheme):
-            raise PlacementError(f"the catalogue has another {name!r} already; say --name")
+            raise InstallationError(f"the catalogue has another {name!r} already; say --name")
     return name
 
 
@@ -68,7 +76,7 @@ def import_folder(folder: Path) -> Iterator[Path]:
         with workspace(folder) as work:
             yield work
     except OSError as error:
-        raise PlacementError(f"cannot write to {folder}: {error.strerror}") from None
+        raise InstallationError(f"cannot write to {folder}: {error.strerror}") from None
 
 
 def origin_of(name: str, data: bytes) -> Origin:
@@ -77,7 +85,7 @@ def origin_of(name: str, data: bytes) -> Origin:
 
 
 def describe_files(paths: Sequence[Path]) -> list[File]:
-    """Describe the files that are to be placed."""
+    """Describe the files that are to be installed."""
     return [_describe(path) for path in paths]
 
 
@@ -87,7 +95,7 @@ def _describe(path: Path) -> File:
     return File(path.name, path.name, path.stat().st_size, digest)
 
 
-def place(files: Sequence[Path], name: str, table: Mapping[str, Any], folder: Path, work: Path) -> Entry:
+def install(files: Sequence[Path], name: str, table: Mapping[str, Any], folder: Path, work: Path) -> Entry:
     """Move `files` from `work` to `folder`, make `table` the entry `name` and return it, or change nothing.
 
     Raises:
@@ -103,25 +111,25 @@ def _check_free(files: set[str], name: str, folder: Path) -> None:
     for entry in load_catalogue(folder):
         for file in entry.files if entry.name != name else ():
             if file.name in files:
-                raise PlacementError(f"{file.name} belongs to {entry.name!r} already; say --name")
+                raise InstallationError(f"{file.name} belongs to {entry.name!r} already; say --name")
 
 
 def _swap(files: Sequence[Path], folder: Path, work: Path, record: Callable[[], None]) -> None:
     """Move `files` to `folder` and `record` that; where that fails, put back what was there before."""
     before = work / "before"
     before.mkdir()
-    placed: list[Path] = []
+    installed: list[Path] = []
     try:
         for file in files:
-            place = folder / file.name
-            if place.exists():
-                place.replace(before / file.name)
-            placed.append(place)
-            file.replace(place)
+            target = folder / file.name
+            if target.exists():
+                target.replace(before / file.name)
+            installed.append(target)
+            file.replace(target)
         record()
     except BaseException:
-        for place in placed:
-            place.unlink(missing_ok=True)
-            if (before / place.name).exists():
-                (before / place.name).replace(place)
+        for target in installed:
+            target.unlink(missing_ok=True)
+            if (before / target.name).exists():
+                (before / target.name).replace(target)
         raise

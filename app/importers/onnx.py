@@ -10,22 +10,22 @@ from onnx import ModelProto
 from app.errors import OnlookerError, one_line
 from app.importers.compare import check_rewritten, declared_shape
 from app.importers.installation import (
-    PlacementError,
-    Wishes,
+    ImportOptions,
+    InstallationError,
     choose_name,
     describe_files,
     import_folder,
+    install,
     origin_of,
-    place,
 )
 from app.models.alignment import SIZE
 from app.models.detection import ARCHITECTURES, load_detector
 from app.models.onnx_file import NetError, check_net, check_sides, inputs_of, read_net
 from app.models.runtime.session import Runtime, Session
-from app.models.traits import probe, run_net
+from app.models.traits import measure_traits, run_net
 from app.weights.catalogue import DetectorEntry, Entry, Input, read_entry
 
-__all__ = ["SCHEME", "OnnxWishes", "import_onnx", "tell_architecture"]
+__all__ = ["SCHEME", "OnnxImportOptions", "import_onnx", "tell_architecture"]
 
 SCHEME = "user"
 #: An embedder puts out its vector, and perhaps the length of that; detectors put out more.
@@ -44,24 +44,24 @@ TRIED = (256, 320)
 
 
 @dataclass(frozen=True, slots=True)
-class OnnxWishes(Wishes):
+class OnnxImportOptions(ImportOptions):
     """What a person says about a net in an ONNX file."""
 
     architecture: str | None = None
     threshold: float | None = None
 
 
-def import_onnx(path: Path, folder: Path, wishes: OnnxWishes) -> Entry:
+def import_onnx(path: Path, folder: Path, options: OnnxImportOptions) -> Entry:
     """Copy the net in `path` into `folder` as it is, and return its entry in the catalogue.
 
     Raises:
         OnlookerError: it is no net that can be used, or its name is taken; nothing is left behind.
     """
-    name = choose_name(wishes, path.stem, SCHEME, folder)
+    name = choose_name(options, path.stem, SCHEME, folder)
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise PlacementError(f"cannot read {path}: {error.strerror}") from None
+        raise InstallationError(f"cannot read {path}: {error.strerror}") from None
     with import_folder(folder) as work:
         copy = work / f"{name}.onnx"
         copy.write_bytes(data)
@@ -69,16 +69,16 @@ def import_onnx(path: Path, folder: Path, wishes: OnnxWishes) -> Entry:
             "title": f"{name}, imported from ONNX",
             "source": SCHEME,
             "homepage": "",
-            "licence": wishes.licence,
+            "licence": options.licence,
             "made_from": [origin_of(path.name, data)],
             "files": describe_files([copy]),
         }
         try:
-            table |= _describe(copy, wishes)
+            table |= _describe(copy, options)
             _try(read_entry(name, table), work)
         except NetError as error:
-            raise PlacementError(f"{path.name}: {error}") from None
-        return place([copy], name, table, folder, work)
+            raise InstallationError(f"{path.name}: {error}") from None
+        return install([copy], name, table, folder, work)
 
 
 def tell_architecture(outputs: dict[str, tuple[int, ...]]) -> str | None:
@@ -93,45 +93,50 @@ def tell_architecture(outputs: dict[str, tuple[int, ...]]) -> str | None:
     return "scrfd" if places in SCRFD else None
 
 
-def _describe(path: Path, wishes: OnnxWishes) -> dict[str, Any]:
-    """Return the keys of a catalogue entry that follow from the net and from `wishes`."""
+def _describe(path: Path, options: OnnxImportOptions) -> dict[str, Any]:
+    """Return the keys of a catalogue entry that follow from the net and from `options`."""
     model = read_net(path)
     check_net(model)
     centred = UNCHANGED if _starts_with_arithmetic(model) else CENTRED
-    embeds = wishes.kind == "embedding" if wishes.kind else _embeds(model, wishes)
+    embeds = options.kind == "embedding" if options.kind else _embeds(model, options)
     if embeds:
         check_sides(model)
     shape = declared_shape(model, *((SIZE, SIZE) if embeds else TRIED))
     published = Runtime().session(model)
     session = Runtime().load(model)
-    found = _embedder(session, wishes.fed(centred), wishes) if embeds else _detector(session, wishes)
+    found = _embedder(session, options.fed(centred), options) if embeds else _detector(session, options)
     check_rewritten(published, session, shape, found["input"])
     return found
 
 
-def _embeds(model: ModelProto, wishes: OnnxWishes) -> bool:
-    return wishes.architecture is None and len(model.graph.output) <= MOST_OUTPUTS
+def _embeds(model: ModelProto, options: OnnxImportOptions) -> bool:
+    return options.architecture is None and len(model.graph.output) <= MOST_OUTPUTS
 
 
-def _embedder(session: Session, feed: Input, wishes: OnnxWishes) -> dict[str, Any]:
-    if wishes.architecture is not None:
+def _embedder(session: Session, feed: Input, options: OnnxImportOptions) -> dict[str, Any]:
+    if options.architecture is not None:
         raise NetError("--architecture says how a detector is read; this is an embedder")
-    found = {"kind": "embedder", "size": SIZE, "dimension": probe(session, feed).dimension, "input": feed}
-    return found if wishes.threshold is None else {**found, "threshold": wishes.threshold}
+    found = {
+        "kind": "embedder",
+        "size": SIZE,
+        "dimension": measure_traits(session, feed).dimension,
+        "input": feed,
+    }
+    return found if options.threshold is None else {**found, "threshold": options.threshold}
 
 
-def _detector(session: Session, wishes: OnnxWishes) -> dict[str, Any]:
-    if wishes.threshold is not None:
+def _detector(session: Session, options: OnnxImportOptions) -> dict[str, Any]:
+    if options.threshold is not None:
         raise NetError("--threshold is for embedders; this is a detector")
     known = ", ".join(ARCHITECTURES)
     outputs = run_net(session, np.zeros((1, 3, *TRIED), np.float32))
     shapes = {name: output.shape for name, output in outputs.items()}
-    architecture = wishes.architecture or tell_architecture(shapes)
+    architecture = options.architecture or tell_architecture(shapes)
     if architecture is None:
         raise NetError(f"cannot tell from its outputs how the detector is read; say --architecture: {known}")
     if architecture not in ARCHITECTURES:
         raise NetError(f"unknown architecture {architecture!r}; known: {known}")
-    feed = wishes.fed(DETECTORS.get(architecture, UNCHANGED))
+    feed = options.fed(DETECTORS.get(architecture, UNCHANGED))
     return {"kind": "detector", "architecture": architecture, "input": feed}
 
 

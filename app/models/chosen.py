@@ -5,10 +5,10 @@ from pathlib import Path
 
 from app.models.detection import finds_landmarks
 from app.models.runtime.device import choose_device
+from app.progress import SILENT, Progress
 from app.settings import Settings
 from app.weights.catalogue import CatalogueError, DetectorEntry, EmbedderEntry, Entry, load_catalogue
 from app.weights.fetch import pull_all
-from app.weights.report import Report
 
 __all__ = ["Chosen", "chosen_nets", "prepare_nets"]
 
@@ -56,7 +56,7 @@ def chosen_nets(settings: Settings) -> Chosen:
     return Chosen(catalogue.detector(settings.detector), landmarker, catalogue.embedder(settings.embedder))
 
 
-def prepare_nets(settings: Settings, report: Report | None = None) -> list[str]:
+def prepare_nets(settings: Settings, progress: Progress = SILENT) -> list[str]:
     """Pull the nets that are missing, and return what a person should know of them, a line each.
 
     That is the device and why it was chosen, and a threshold that was measured with another detector.
@@ -67,7 +67,7 @@ def prepare_nets(settings: Settings, report: Report | None = None) -> list[str]:
     """
     choice = choose_device(settings.device)
     chosen, folder = chosen_nets(settings), settings.weights_dir
-    pull_all(chosen.entries, folder, settings.weights_mirror, report)
+    pull_all(chosen.entries, folder, settings.weights_mirror, progress)
     _check_landmarks(chosen.landmarker or chosen.detector, folder)
     return [str(choice), *_doubts(chosen, settings)]
 

@@ -8,7 +8,7 @@ from app.models.arrays import Floats, Image
 from app.models.feed import blob
 from app.models.onnx_file import about, check_sides, read_net
 from app.models.runtime.session import Runtime, Session
-from app.models.traits import probe
+from app.models.traits import measure_traits
 from app.weights.catalogue import CatalogueError, EmbedderEntry
 
 __all__ = ["Embedder", "load_embedder"]
@@ -54,7 +54,7 @@ def load_embedder(entry: EmbedderEntry, folder: Path, runtime: Runtime) -> Embed
 def _checked(session: Session, entry: EmbedderEntry, faces: int) -> int:
     """Return how many of `faces` go through `session` in one run; raise if it is not that of `entry`."""
     with about(entry):
-        found = probe(session, entry.input)
+        found = measure_traits(session, entry.input)
     if found.dimension != entry.dimension:
         raise CatalogueError(
             f"{entry.name}: expected {entry.dimension} dimensions as the catalogue says,"

@@ -15,8 +15,8 @@ from app.models.detection import Detections, Detector, Landmarked, load_detector
 from app.models.embedding import Embedder, load_embedder
 from app.models.gate import gate
 from app.models.runtime.session import Runtime, runtime_for
+from app.progress import SILENT, Progress
 from app.settings import Settings
-from app.weights.report import Report
 
 __all__ = ["Analysis", "Nets", "Recogniser", "load_recogniser"]
 
@@ -118,7 +118,7 @@ class Nets:
         return await asyncio.shield(self._loading)
 
 
-def load_recogniser(settings: Settings, report: Report | None = None) -> Recogniser:
+def load_recogniser(settings: Settings, progress: Progress = SILENT) -> Recogniser:
     """Load the nets that `settings` name, pulling what is missing first.
 
     Raises:
@@ -126,7 +126,7 @@ def load_recogniser(settings: Settings, report: Report | None = None) -> Recogni
             cannot be used.
     """
     chosen, folder = chosen_nets(settings), settings.weights_dir
-    prepare_nets(settings, report)
+    prepare_nets(settings, progress)
     runtime = runtime_for(settings)
     detector = _load_finder(chosen, settings, runtime)
     embedder = load_embedder(chosen.embedder, folder, runtime)

@@ -12,7 +12,7 @@ from app.models.onnx_file import NetError
 from app.models.runtime.session import Session
 from app.weights.catalogue import Input
 
-__all__ = ["Probe", "probe", "run_net"]
+__all__ = ["EmbedderTraits", "measure_traits", "run_net"]
 
 #: How far a face's numbers may move, relative to the largest, when others are in the same run. Devices that
 #: compute with fewer digits stay below; a face that got another one's numbers does not.
@@ -22,14 +22,14 @@ SAME = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class EmbedderTraits:
     """The length of an embedder's vectors, and whether it takes several faces in one run."""
 
     dimension: int
     batches: bool
 
 
-def probe(session: Session, feed: Input) -> Probe:
+def measure_traits(session: Session, feed: Input) -> EmbedderTraits:
     """Run the embedder `session` on one and on two pictures.
 
     Raises:
@@ -47,7 +47,9 @@ def probe(session: Session, feed: Input) -> Probe:
         raise NetError("no embedder: what it puts out for a random image is not finite")
     if np.allclose(alone, other, rtol=0, atol=SAME * np.abs(alone).max()):
         raise NetError("no embedder: it puts out the same for two pictures; are mean and scale right?")
-    return Probe(lengths[0], _batches(session, blob([np.ascontiguousarray(slope), noise], feed), alone))
+    return EmbedderTraits(
+        lengths[0], _batches(session, blob([np.ascontiguousarray(slope), noise], feed), alone)
+    )
 
 
 def _batches(session: Session, both: Floats, alone: Floats) -> bool:

@@ -1,10 +1,13 @@
 """What a JPEG's header says, and pictures made into JPEGs that fit into a message."""
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
+from PIL import ExifTags, Image
 
 from app.errors import OnlookerError
 from app.sources.base import Bgr
@@ -18,7 +21,12 @@ MAX_JPEG_BYTES = MAX_MESSAGE_BYTES - 4096
 _START, _END = b"\xff\xd8\xff", b"\xff\xd9"
 _FRAMES = {0xC0, 0xC1, 0xC2}
 _TABLES, _SCAN, _APP1 = 0xC4, 0xDA, 0xE1
-_ORIENTATION = 0x0112
+_EXIF = b"Exif\0\0"
+#: Orientations that turn nothing: "unknown", which some cameras write, and "as it is".
+_UPRIGHT = (0, 1)
+
+# A line about each broken tag, frame after frame, would flood the log.
+warnings.filterwarnings("ignore", module=r"PIL\.TiffImagePlugin")
 
 
 class PictureRefused(OnlookerError):
@@ -56,7 +64,8 @@ def read_jpeg_header(data: bytes) -> Jpeg | None:
         if marker in _FRAMES and len(body) >= 6:
             size = int.from_bytes(body[3:5]), int.from_bytes(body[1:3])
         tables = tables or marker == _TABLES
-        upright = upright and not (marker == _APP1 and _turned(body))
+        if marker == _APP1 and body.startswith(_EXIF):
+            upright = upright and _is_upright(body)
         if marker == _SCAN:
             return Jpeg(data, *size) if size and all(size) and tables and upright else None
     return None
@@ -114,15 +123,14 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
         at += 2 + length
 
 
-def _turned(exif: bytes) -> bool:
-    """Tell whether an EXIF segment says that the picture does not stand upright."""
-    if not exif.startswith(b"Exif\0\0"):
-        return False
-    tiff = exif[6:]
-
-    def number(at: int, width: int) -> int:
-        return int.from_bytes(tiff[at : at + width], "little" if tiff.startswith(b"II") else "big")
-
-    first = number(4, 4)
-    entries = range(first + 2, min(first + 2 + 12 * number(first, 2), len(tiff)), 12)
-    return any(number(at, 2) == _ORIENTATION and number(at + 8, 2) > 1 for at in entries)
+# A camera writes the same one into every frame.
+@lru_cache(maxsize=16)
+def _is_upright(exif: bytes) -> bool:
+    """Tell whether an EXIF segment leaves the picture as it is; one that cannot be read does."""
+    found = Image.Exif()
+    try:
+        found.load(exif)
+        return found.get(ExifTags.Base.Orientation, 1) in _UPRIGHT
+    except Exception:
+        # Pillow's errors about broken tags have no base of their own.
+        return True

@@ -5,12 +5,12 @@ import threading
 from contextlib import suppress
 from typing import Generic, TypeVar
 
-__all__ = ["Newest"]
+__all__ = ["LatestSlot"]
 
 T = TypeVar("T")
 
 
-class Newest(Generic[T]):
+class LatestSlot(Generic[T]):
     """Holds one item: `put` from a thread, `get` from the event loop.
 
     With `replace` a new item takes the place of one not yet taken, which counts as `replaced`;

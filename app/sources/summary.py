@@ -1,4 +1,4 @@
-"""What became of a source's pictures: a tally that is kept while it runs and printed at its end."""
+"""What became of a source's pictures: counts that are kept while it runs and printed at its end."""
 
 import time
 from collections import Counter

@@ -10,7 +10,7 @@ from app.messages import Frame, stream_name
 from app.settings import Settings
 from app.sources.base import Picture, Source, SourceError
 from app.sources.jpeg import Jpeg, PictureRefused, make_jpeg
-from app.sources.latest import Newest
+from app.sources.latest import LatestSlot
 from app.sources.outbox import Outbox
 from app.sources.summary import Summary
 from app.topics import Topics, create_topics
@@ -96,9 +96,9 @@ def _frame(stream: str, seq: int, picture: Picture, jpeg: Jpeg, live: bool) -> F
 
 
 @contextmanager
-def _reading(source: Source) -> Iterator[Newest[Numbered]]:
+def _reading(source: Source) -> Iterator[LatestSlot[Numbered]]:
     """Read `source` in a thread for as long as the context lasts."""
-    pictures: Newest[Numbered] = Newest(replace=source.live)
+    pictures: LatestSlot[Numbered] = LatestSlot(replace=source.live)
     # A daemon, not waited for: FFmpeg may hang in a read until its own timeout.
     thread = threading.Thread(target=_read, args=(source, pictures), name=source.name, daemon=True)
     thread.start()
@@ -109,7 +109,7 @@ def _reading(source: Source) -> Iterator[Newest[Numbered]]:
         pictures.close()
 
 
-def _read(source: Source, pictures: Newest[Numbered]) -> None:
+def _read(source: Source, pictures: LatestSlot[Numbered]) -> None:
     try:
         with closing(source.pictures()) as given:
             for numbered in enumerate(given):

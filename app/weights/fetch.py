@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import IO
 
 from app.errors import OnlookerError
+from app.progress import SILENT, Progress
 from app.settings import Settings, load_settings
 from app.weights.catalogue import Entry, File, MediaEntry, load_catalogue
-from app.weights.downloads import DownloadError, download
+from app.weights.downloads import DownloadError, IntegrityError, download
 from app.weights.locks import locked
-from app.weights.report import Report, SilentReport
 
 __all__ = [
-    "IntegrityError",
     "LicenceError",
     "State",
     "ensure",
@@ -32,10 +31,6 @@ __all__ = [
 ]
 
 CHUNK = 1 << 20
-
-
-class IntegrityError(OnlookerError):
-    """A file is not the one that the catalogue pins."""
 
 
 class LicenceError(OnlookerError):
@@ -72,7 +67,7 @@ def is_here(entry: Entry, folder: Path) -> bool:
 def ensure(
     name: str,
     settings: Settings | None = None,
-    report: Report | None = None,
+    progress: Progress = SILENT,
     *,
     accept_licence: bool = False,
 ) -> Path:
@@ -83,7 +78,7 @@ def ensure(
     """
     settings = settings or load_settings()
     entry = load_catalogue(settings.weights_dir).get(name)
-    pull(entry, settings.weights_dir, settings.weights_mirror, report, accept_licence=accept_licence)
+    pull(entry, settings.weights_dir, settings.weights_mirror, progress, accept_licence=accept_licence)
     return path_of(entry, settings.weights_dir)
 
 
@@ -91,19 +86,19 @@ def pull(
     entry: Entry,
     folder: Path,
     mirror: Path | None = None,
-    report: Report | None = None,
+    progress: Progress = SILENT,
     *,
     accept_licence: bool = False,
 ) -> None:
     """Bring the files of `entry` that are missing or wrong into `folder`; see `pull_all`."""
-    pull_all([entry], folder, mirror, report, accept_licence=accept_licence)
+    pull_all([entry], folder, mirror, progress, accept_licence=accept_licence)
 
 
 def pull_all(
     entries: Sequence[Entry],
     folder: Path,
     mirror: Path | None = None,
-    report: Report | None = None,
+    progress: Progress = SILENT,
     *,
     accept_licence: bool = False,
 ) -> None:
@@ -129,7 +124,7 @@ def pull_all(
             if lacking and mirror is not None:
                 _copy_from_mirror(entry, lacking, folder, mirror, work)
             elif lacking:
-                _take_from_source(entry, lacking, folder, work, report or SilentReport())
+                _take_from_source(entry, lacking, folder, work, progress)
 
 
 def _refuse_restricted(entries: Sequence[Entry]) -> None:
@@ -177,8 +172,8 @@ def _not_in_mirror(entry: Entry, file: File, mirror: Path, held: list[Path]) -> 
     )
 
 
-def _take_from_source(entry: Entry, files: list[File], folder: Path, work: Path, report: Report) -> None:
-    package = download(entry, work, report)
+def _take_from_source(entry: Entry, files: list[File], folder: Path, work: Path, progress: Progress) -> None:
+    package = download(entry, work, progress)
     if entry.package is None:
         with package.open("rb") as stream:
             _put(stream, files[0], folder, work, entry)
@@ -229,15 +224,15 @@ def _put(stream: IO[bytes], file: File, folder: Path, work: Path, entry: Entry) 
     """Write `stream` aside, check its digest, and only then give it its name."""
     aside = work / "file"
     digest = hashlib.sha256()
-    with aside.open("wb") as target:
+    with aside.open("wb") as unchecked:
         while chunk := stream.read(CHUNK):
             digest.update(chunk)
-            target.write(chunk)
+            unchecked.write(chunk)
     if digest.hexdigest() != file.sha256:
         raise _mismatch(f"{entry.name}: {file.published}", file.sha256, digest.hexdigest())
-    place = folder / file.name
-    place.parent.mkdir(parents=True, exist_ok=True)
-    aside.replace(place)
+    target = folder / file.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside.replace(target)
 
 
 def _is(path: Path, file: File) -> bool:

@@ -7,7 +7,7 @@ import pytest
 from cluster import Program, clean_environment
 
 from app.broker import free_port
-from app.importers.mxnet import Wishes, import_checkpoint
+from app.importers.mxnet import ImportOptions, import_checkpoint
 
 SAID = (
     "onlooker: retinaface finds no landmarks, so that faces can be neither aligned nor embedded:"
@@ -20,7 +20,7 @@ def folder(weights: Path, shared_data: Path, tmp_path: Path) -> Path:
     """Return a weights folder with a detector that finds no landmarks."""
     (tmp_path / "faceplugin-512.onnx").symlink_to(weights / "faceplugin-512.onnx")
     checkpoint = shared_data / "mxnet" / "retinaface-mobile" / "16and32"
-    import_checkpoint(checkpoint, 0, tmp_path, Wishes(name="retinaface"))
+    import_checkpoint(checkpoint, 0, tmp_path, ImportOptions(name="retinaface"))
     return tmp_path
 
 

@@ -24,8 +24,8 @@ from onnx.tools.update_model_dims import update_inputs_outputs_dims
 from scrfd_files import BIAS, COLUMNS, EACH, STRIDES, scrfd_weights
 
 from app.importers.mxnet.oracle import Oracle, cut_graph, prepare_oracle
+from app.progress import console_progress
 from app.settings import ROOT
-from app.weights.report import console_report
 
 HERE = Path(__file__).parent
 STILL = "groups/t1.jpg"
@@ -286,7 +286,7 @@ def told(width: int, height: int, rows: list[list[float]], *, inclusive: bool = 
 def main() -> None:
     data, work, wanted = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
     work.mkdir(exist_ok=True)
-    oracle = cache(lambda: prepare_oracle(work, console_report()))
+    oracle = cache(lambda: prepare_oracle(work, console_progress()))
     makers = {
         "centerface": lambda: centerface(data),
         "yunet": lambda: yunet(data),

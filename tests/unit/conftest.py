@@ -13,7 +13,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from app.importers.mxnet import Wishes, convert, import_checkpoint, read_params, read_symbol
+from app.importers.mxnet import ImportOptions, convert, import_checkpoint, read_params, read_symbol
 from app.models.detection import FR50
 from app.models.pipeline import Recogniser, load_recogniser
 from app.models.runtime.session import Runtime
@@ -58,8 +58,10 @@ def imported(weights: Path, shared_data: Path, tmp_path_factory: pytest.TempPath
     folder = tmp_path_factory.mktemp("imported")
     for name in ("centerface.onnx", "faceplugin-512.onnx"):
         (folder / name).symlink_to(weights / name)
-    import_checkpoint(shared_data / "mxnet/mtcnn/det", 1, folder, Wishes(name="mtcnn"))
-    import_checkpoint(shared_data / "mxnet/retinaface-mobile/16and32", 0, folder, Wishes(name="retinaface"))
+    import_checkpoint(shared_data / "mxnet/mtcnn/det", 1, folder, ImportOptions(name="mtcnn"))
+    import_checkpoint(
+        shared_data / "mxnet/retinaface-mobile/16and32", 0, folder, ImportOptions(name="retinaface")
+    )
     return folder
 
 

@@ -14,7 +14,18 @@ FOREIGN = {"__main__.py", "oracle_process.py"}
 
 #: From the bottom up; a part may import from its own layer and from those below.
 LAYERS = [
-    {"errors", "cores", "logs", "settings", "messages", "topics", "metrics", "processes"},
+    {
+        "errors",
+        "cores",
+        "logs",
+        "progress",
+        "sqlite",
+        "settings",
+        "messages",
+        "topics",
+        "metrics",
+        "processes",
+    },
     {"kafka"},
     {"weights"},
     {"models", "tracking"},
@@ -36,6 +47,8 @@ PURE = {
     "messages",
     "settings",
     "errors",
+    "progress",
+    "sqlite",
 }
 NETWORK = {"faust", "aiokafka", "aiohttp", "mode"}
 

@@ -1,6 +1,6 @@
 """MXNet checkpoints: read without mxnet, converted to ONNX, checked and put into the local catalogue."""
 
-from app.importers.installation import Wishes
+from app.importers.installation import ImportOptions
 from app.importers.mxnet.convert import Conversion, Part, convert
 from app.importers.mxnet.errors import CheckpointError
 from app.importers.mxnet.importer import import_checkpoint
@@ -10,10 +10,10 @@ from app.importers.mxnet.symbol import Symbol, read_symbol
 __all__ = [
     "CheckpointError",
     "Conversion",
+    "ImportOptions",
     "Parameters",
     "Part",
     "Symbol",
-    "Wishes",
     "convert",
     "import_checkpoint",
     "read_params",

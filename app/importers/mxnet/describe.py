@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from app.importers.installation import Wishes
+from app.importers.installation import ImportOptions
 from app.importers.mxnet.convert import Conversion
 from app.importers.mxnet.errors import CheckpointError
 from app.importers.mxnet.symbol import Symbol
@@ -20,16 +20,18 @@ CENTRED = (127.5, 0.0078125)
 UNCHANGED = (0.0, 1.0)
 
 
-def describe(symbols: Sequence[Symbol], conversions: Sequence[Conversion], wishes: Wishes) -> dict[str, Any]:
-    """Return the keys of a catalogue entry that follow from the graphs and from `wishes`.
+def describe(
+    symbols: Sequence[Symbol], conversions: Sequence[Conversion], options: ImportOptions
+) -> dict[str, Any]:
+    """Return the keys of a catalogue entry that follow from the graphs and from `options`.
 
     Raises:
-        CheckpointError: the graphs cannot be what is wished, or take no images of three colours.
+        CheckpointError: the graphs cannot be what is asked for, or take no images of three colours.
     """
     channels = conversions[0].parts[0].inputs[0].shape[1]
     if channels != 3:
         raise CheckpointError(f"the net takes {channels} channels; expected the 3 of red, green and blue")
-    embeds = _embeds(conversions) if wishes.kind is None else wishes.kind == "embedding"
+    embeds = _embeds(conversions) if options.kind is None else options.kind == "embedding"
     if embeds:
         architecture, found = "", _embedder(conversions)
     else:
@@ -38,7 +40,7 @@ def describe(symbols: Sequence[Symbol], conversions: Sequence[Conversion], wishe
     mean, scale = _range(symbols[0], conversions[0], embeds, architecture)
     # MTCNN was trained on images as OpenCV reads them.
     usual = Input("BGR" if architecture == "mtcnn" else "RGB", mean, scale)
-    return {**found, "input": wishes.fed(usual)}
+    return {**found, "input": options.fed(usual)}
 
 
 def _embeds(conversions: Sequence[Conversion]) -> bool:

@@ -41,35 +41,35 @@ class Draft:
         self._tensors = dict(inputs)
         self._total = 0
 
-    def input(self, node: Node, place: int) -> Tensor:
-        """Return the tensor that is input `place` of `node`; a parameter is taken in as a weight."""
-        index = self._index(node, place)
+    def input(self, node: Node, position: int) -> Tensor:
+        """Return the tensor that is input `position` of `node`; a parameter is taken in as a weight."""
+        index = self._index(node, position)
         if index not in self._tensors:
-            array = self.parameter(node, place)
+            array = self.parameter(node, position)
             self._tensors[index] = Tensor(self.weight(self._symbol.nodes[index].name, array), array.shape)
         return self._tensors[index]
 
     def inputs(self, node: Node) -> list[Tensor]:
         """Return every input of `node`."""
-        return [self.input(node, place) for place in range(len(node.inputs))]
+        return [self.input(node, position) for position in range(len(node.inputs))]
 
-    def parameter(self, node: Node, place: int, implicit: str = "") -> Floats:
-        """Return the array that is input `place` of `node`.
+    def parameter(self, node: Node, position: int, implicit: str = "") -> Floats:
+        """Return the array that is input `position` of `node`.
 
         Graphs from before MXNet 0.9 leave out the moving averages: those are found by the name `implicit`.
         """
-        if implicit and place >= len(node.inputs):
+        if implicit and position >= len(node.inputs):
             return self._stored(node, implicit)
-        source = self._symbol.nodes[self._index(node, place)]
+        source = self._symbol.nodes[self._index(node, position)]
         if not source.is_variable:
-            raise CheckpointError(f"{node}: input {place} is computed by {source}; expected a parameter")
+            raise CheckpointError(f"{node}: input {position} is computed by {source}; expected a parameter")
         return self._stored(node, source.name)
 
-    def parameter_name(self, node: Node, place: int, implicit: str = "") -> str:
+    def parameter_name(self, node: Node, position: int, implicit: str = "") -> str:
         """Return the name of the array that `parameter` returns."""
-        if implicit and place >= len(node.inputs):
+        if implicit and position >= len(node.inputs):
             return implicit
-        return self._symbol.nodes[node.inputs[place]].name
+        return self._symbol.nodes[node.inputs[position]].name
 
     def weight(self, name: str, array: NDArray[np.generic]) -> str:
         """Take in a weight and return its name, which differs where `name` stands for another array."""
@@ -121,10 +121,12 @@ class Draft:
         self.nodes.append(helper.make_node("Identity", [tensor.name], [wanted], name=node.name))
         return Tensor(wanted, tensor.shape)
 
-    def _index(self, node: Node, place: int) -> int:
-        if place >= len(node.inputs):
-            raise CheckpointError(f"{node}: expected at least {place + 1} inputs, found {len(node.inputs)}")
-        return node.inputs[place]
+    def _index(self, node: Node, position: int) -> int:
+        if position >= len(node.inputs):
+            raise CheckpointError(
+                f"{node}: expected at least {position + 1} inputs, found {len(node.inputs)}"
+            )
+        return node.inputs[position]
 
     def _stored(self, node: Node, name: str) -> Floats:
         for kind in ("arg:", "aux:"):

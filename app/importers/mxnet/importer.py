@@ -7,7 +7,14 @@ from pathlib import Path
 
 import onnx
 
-from app.importers.installation import Wishes, choose_name, describe_files, import_folder, origin_of, place
+from app.importers.installation import (
+    ImportOptions,
+    choose_name,
+    describe_files,
+    import_folder,
+    install,
+    origin_of,
+)
 from app.importers.mxnet.check import self_check
 from app.importers.mxnet.convert import Conversion, convert
 from app.importers.mxnet.describe import describe
@@ -54,7 +61,7 @@ class Stage:
         return [origin_of(graph.name, self.graph), origin_of(parameters.name, self.parameters)]
 
 
-def import_checkpoint(prefix: Path, epoch: int, folder: Path, wishes: Wishes) -> Entry:
+def import_checkpoint(prefix: Path, epoch: int, folder: Path, options: ImportOptions) -> Entry:
     """Convert the checkpoint, check the result, put it into `folder` and return its entry in the catalogue.
 
     PREFIX1, PREFIX2 and PREFIX3 are imported as one cascade where there is no PREFIX itself.
@@ -64,10 +71,10 @@ def import_checkpoint(prefix: Path, epoch: int, folder: Path, wishes: Wishes) ->
         OnlookerError: the name is taken, or the folder cannot be written.
     """
     usual = prefix.name if prefix.name not in ANYONE else prefix.resolve().parent.name
-    name = choose_name(wishes, usual, SCHEME, folder)
+    name = choose_name(options, usual, SCHEME, folder)
     stages = read_stages(prefix, epoch)
     symbols, conversions = zip(*(stage.convert() for stage in stages), strict=True)
-    described = describe(symbols, conversions, wishes)
+    described = describe(symbols, conversions, options)
     with import_folder(folder) as work:
         files = _write(work, name, conversions)
         table = {
@@ -75,11 +82,11 @@ def import_checkpoint(prefix: Path, epoch: int, folder: Path, wishes: Wishes) ->
             "title": f"{name}, imported from MXNet",
             "source": f"{SCHEME}{prefix.resolve()}@{epoch}",
             "homepage": "",
-            "licence": wishes.licence,
+            "licence": options.licence,
             "made_from": [origin for stage in stages for origin in stage.origins()],
             "files": describe_files(files),
         }
-        return place(files, name, table, folder, work)
+        return install(files, name, table, folder, work)
 
 
 def read_stages(prefix: Path, epoch: int) -> list[Stage]:

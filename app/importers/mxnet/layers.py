@@ -59,14 +59,14 @@ def batch_norm(draft: Draft, node: Node) -> Tensor:
         raise CheckpointError(f"{node}: expected at least two axes, found {len(source.shape)}")
     channels = source.shape[1]
     names = []
-    for place, suffix in enumerate(("gamma", "beta", "moving_mean", "moving_var"), start=1):
-        implicit = f"{node.name}_{suffix}" if place > 2 else ""
-        if place == 1 and attributes.flag("fix_gamma", True):
+    for position, suffix in enumerate(("gamma", "beta", "moving_mean", "moving_var"), start=1):
+        implicit = f"{node.name}_{suffix}" if position > 2 else ""
+        if position == 1 and attributes.flag("fix_gamma", True):
             names.append(draft.weight(f"{node.name}_ones", np.ones(channels, np.float32)))
             continue
-        array = draft.parameter(node, place, implicit)
+        array = draft.parameter(node, position, implicit)
         _expect(node, suffix, array, (channels,))
-        names.append(draft.weight(draft.parameter_name(node, place, implicit), array))
+        names.append(draft.weight(draft.parameter_name(node, position, implicit), array))
     epsilon = attributes.real("eps", 1e-3)
     output = draft.emit(node, "BatchNormalization", [source.name, *names], epsilon=epsilon)
     return Tensor(output, source.shape)
@@ -149,10 +149,10 @@ def _weights(draft: Draft, node: Node, shape: Shape, rest: int = 0) -> list[str]
     """Take in the weight of `node`, which must have this shape, and its bias unless it has none."""
     names = []
     no_bias = node.attributes.flag("no_bias", False)
-    for place, expected in enumerate((shape, shape[:1])[: 1 if no_bias else 2], start=1):
-        array = draft.parameter(node, place)
-        _expect(node, ("weight", "bias")[place - 1], array, expected, rest)
-        names.append(draft.weight(draft.parameter_name(node, place), array))
+    for position, expected in enumerate((shape, shape[:1])[: 1 if no_bias else 2], start=1):
+        array = draft.parameter(node, position)
+        _expect(node, ("weight", "bias")[position - 1], array, expected, rest)
+        names.append(draft.weight(draft.parameter_name(node, position), array))
     return names
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from app.errors import OnlookerError
 from app.models.arrays import Floats
-from app.weights.report import Report
+from app.progress import Progress, Task
 
 __all__ = ["REQUIREMENTS", "Answer", "Oracle", "OracleError", "cut_graph", "prepare_oracle"]
 
@@ -78,7 +78,7 @@ class Oracle:
                 return Answer(outputs, found["milliseconds"].tolist())
 
 
-def prepare_oracle(data_dir: Path, report: Report) -> Oracle:
+def prepare_oracle(data_dir: Path, progress: Progress) -> Oracle:
     """Return MXNet, in `data_dir`/mxnet-venv, installed there first where it is not.
 
     Raises:
@@ -89,19 +89,13 @@ def prepare_oracle(data_dir: Path, report: Report) -> Oracle:
     wanted = "\n".join(REQUIREMENTS)
     if not ready.is_file() or ready.read_text(encoding="utf-8") != wanted:
         base = _python()
-        report.begin(f"MXNet, into {folder}", None)
-        try:
-            data_dir.mkdir(parents=True, exist_ok=True)
-            _run([base, "-m", "venv", "--clear", str(folder)], "cannot make a virtual environment for mxnet")
-            pip = [str(python), "-m", "pip", "install", "--quiet", "--only-binary=:all:", *REQUIREMENTS]
-            _run(pip, "mxnet cannot be installed")
-            # Its libraries are looked for only now: libquadmath0 is one that the wheel does not bring.
-            _run([str(python), "-I", "-c", "import mxnet"], "mxnet is installed but does not run here")
-            ready.write_text(wanted, encoding="utf-8")
-        except OSError as error:
-            raise OracleError(f"cannot write to {folder}: {error.strerror}") from None
-        finally:
-            report.end()
+        with Task(progress, f"installing MXNet into {folder}"):
+            try:
+                data_dir.mkdir(parents=True, exist_ok=True)
+                _install(base, folder)
+                ready.write_text(wanted, encoding="utf-8")
+            except OSError as error:
+                raise OracleError(f"cannot write to {folder}: {error.strerror}") from None
     return Oracle(python)
 
 
@@ -117,6 +111,15 @@ def cut_graph(graph: bytes, proposal: str, outputs: Sequence[str]) -> bytes:
     raw["arg_nodes"] = sorted({*raw.get("arg_nodes", []), cut})
     raw["heads"] = [[numbers[name], 0] for name in outputs]
     return json.dumps(raw).encode()
+
+
+def _install(base: str, folder: Path) -> None:
+    python = str(folder / "bin" / "python")
+    _run([base, "-m", "venv", "--clear", str(folder)], "cannot make a virtual environment for mxnet")
+    pip = [python, "-m", "pip", "install", "--quiet", "--only-binary=:all:", *REQUIREMENTS]
+    _run(pip, "mxnet cannot be installed")
+    # Its libraries are looked for only now: libquadmath0 is one that the wheel does not bring.
+    _run([python, "-I", "-c", "import mxnet"], "mxnet is installed but does not run here")
 
 
 def _python() -> str:

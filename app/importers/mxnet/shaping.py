@@ -35,9 +35,9 @@ def reshape(draft: Draft, node: Node) -> Tensor:
     plain = 0 < len(target) <= MOST_AXES and min(target) >= -1 and target.count(-1) <= 1
     if not plain or node.attributes.flag("reverse", False):
         raise node.attributes.wrong("shape", "sizes, 0 and at most one -1, not reversed")
-    if any(size == 0 and place >= len(source.shape) for place, size in enumerate(target)):
+    if any(size == 0 and position >= len(source.shape) for position, size in enumerate(target)):
         raise ShapeError(f"{node}: copies an axis that {source.shape} does not have")
-    sizes = [size or source.shape[place] for place, size in enumerate(target)]
+    sizes = [size or source.shape[position] for position, size in enumerate(target)]
     rest, left = divmod(math.prod(source.shape), abs(math.prod(sizes)))
     if left or (rest != 1 and -1 not in sizes):
         raise ShapeError(f"{node}: {source.shape} does not go into {target}")

@@ -94,7 +94,7 @@ def read_symbol(data: bytes) -> Symbol:
         where = f" at byte {len(data)}" if what.endswith("truncated") else ""
         raise CheckpointError(f"no MXNet graph: {what}{where}") from None
     nodes = [_node(index, node) for index, node in enumerate(raw.nodes)]
-    heads = tuple(_reference(head, len(nodes), f"head {place}") for place, head in enumerate(raw.heads))
+    heads = tuple(_reference(head, len(nodes), f"head {position}") for position, head in enumerate(raw.heads))
     if not heads or len(set(heads)) != len(heads):
         raise CheckpointError(f"no MXNet graph: expected one head or several different ones, found {heads}")
     _check_names(nodes)
@@ -107,7 +107,7 @@ def _node(index: int, raw: _RawNode) -> Node:
     owner = f"node {raw.name!r} ({raw.op})"
     values = {**(raw.param or {}), **(raw.attr or {}), **(raw.attrs or {})}
     inputs = tuple(
-        _reference(entry, index, f"{owner}: input {place}") for place, entry in enumerate(raw.inputs)
+        _reference(entry, index, f"{owner}: input {position}") for position, entry in enumerate(raw.inputs)
     )
     if raw.op == VARIABLE and inputs:
         raise CheckpointError(f"{owner}: a variable with inputs")

@@ -183,8 +183,10 @@ def test_a_threshold_in_the_settings_still_counts_and_is_said_to(
 )
 def test_nonsense_is_one_line(onlooker: Run, tmp_path: Path, option: str, value: str) -> None:
     """It is said before any picture is looked at: this folder has none."""
-    wish = {"--fpir": "0.2", "--gallery": "3"} | {option: value}
-    code, output, errors = onlooker("calibrate", tmp_path, *(word for pair in wish.items() for word in pair))
+    request = {"--fpir": "0.2", "--gallery": "3"} | {option: value}
+    code, output, errors = onlooker(
+        "calibrate", tmp_path, *(word for pair in request.items() for word in pair)
+    )
     assert (code, output) == (2, "")
     assert (errors.startswith("onlooker: "), errors.count("\n")) == (True, 1)
     assert option.removeprefix("--") in errors or "expected a rate" in errors

@@ -108,11 +108,11 @@ def test_old_embeddings_and_those_of_former_code_are_deleted(
     onlooker("evaluate", tmp_path / "one")
     day = 24 * 3600
     with closing(sqlite3.connect(tmp_path / "data" / "embeddings.sqlite")) as database, database:
-        (way,) = database.execute("SELECT way FROM faces").fetchone()
+        (known,) = database.execute("SELECT fingerprint FROM faces").fetchone()
         rows = [
-            (way, "old", None, time.time() - 31 * day),
-            (way, "newer", None, time.time() - 29 * day),
-            ("former" + way, "new", None, time.time()),
+            (known, "old", None, time.time() - 31 * day),
+            (known, "newer", None, time.time() - 29 * day),
+            ("former" + known, "new", None, time.time()),
         ]
         database.executemany("INSERT INTO faces VALUES (?, ?, ?, ?)", rows)
     onlooker("evaluate", tmp_path / "one")

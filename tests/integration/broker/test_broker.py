@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from app.broker import Broker, BrokerError, free_port
-from app.broker.ready import cluster_on
+from app.broker.ports import cluster_on
 from app.broker.storage import read_cluster_id
 from app.processes import ProcessError
 

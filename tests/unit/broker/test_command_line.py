@@ -1,13 +1,10 @@
 """`onlooker broker` before there is a broker."""
 
-import io
-
 import pytest
 from click.testing import CliRunner
-from rich.console import Console
 
 from app.cli import cli
-from app.cli.broker import own_port, preparation
+from app.cli.broker import own_port
 from app.settings import Settings
 
 
@@ -22,29 +19,6 @@ from app.settings import Settings
 )
 def test_the_port_is_that_of_the_settings_if_they_mean_this_machine(address: str, port: int) -> None:
     assert own_port(Settings(broker=address)) == port
-
-
-def test_without_a_terminal_progress_is_a_line_at_each_end() -> None:
-    out = io.StringIO()
-    with preparation(Console(file=out)) as report:
-        for done in range(46):
-            report("fetching", done, 45)
-    assert out.getvalue() == "fetching ...\nfetching: done\n"
-
-
-def test_in_a_terminal_progress_is_a_bar() -> None:
-    out = io.StringIO()
-    with preparation(Console(file=out, force_terminal=True, width=80)) as report:
-        report("fetching", 0, 45)
-        report("fetching", 45, 45)
-    assert "45/45" in out.getvalue()
-
-
-def test_in_a_terminal_nothing_to_do_shows_nothing() -> None:
-    out = io.StringIO()
-    with preparation(Console(file=out, force_terminal=True)):
-        pass
-    assert out.getvalue() == ""
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "x"])

@@ -7,11 +7,13 @@ from functools import partial
 from hashlib import sha256
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from app.broker import BrokerError, JarsUnavailableError, prepare_jars
 from app.broker.lock import LOCK, read_lock
+from app.progress import SilentProgress
 
 JARS = {"one": b"first jar", "two": b"second jar"}
 
@@ -75,15 +77,22 @@ def test_a_line_that_is_no_entry_is_named(tmp_path: Path) -> None:
 
 
 def test_jars_are_fetched_once_and_progress_is_told(repository: Path, lock: Path, cache: Path) -> None:
-    told: list[tuple[int, int]] = []
-    paths = prepare_jars(cache, lambda text, done, total: told.append((done, total)), lock)
+    progress = mock.create_autospec(SilentProgress, instance=True)
+    paths = prepare_jars(cache, progress, lock)
     assert [path.read_bytes() for path in paths] == list(JARS.values())
-    assert told == [(0, 2), (1, 2), (2, 2)]
+    assert progress.mock_calls == [
+        mock.call.begin("fetching Apache Kafka", 2, "items"),
+        mock.call.advance(1),
+        mock.call.advance(1),
+        mock.call.end(),
+    ]
     assert sorted(path.name for path in cache.iterdir()) == ["one-1.0.jar", "two-1.0.jar"]
 
     for jar in repository.rglob("*.jar"):
         jar.unlink()
-    assert prepare_jars(cache, lambda *_: pytest.fail("fetched again"), lock) == paths
+    progress.reset_mock()
+    assert prepare_jars(cache, progress, lock) == paths
+    assert progress.mock_calls == []
 
 
 def test_a_wrong_jar_from_the_repository_is_named_and_none_is_kept(

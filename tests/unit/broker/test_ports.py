@@ -6,8 +6,7 @@ import socket
 import pytest
 
 from app.broker import BrokerError, free_port
-from app.broker.ports import check_port
-from app.broker.ready import cluster_on
+from app.broker.ports import check_port, cluster_on
 
 
 def test_a_free_port_passes() -> None:
@@ -38,6 +37,6 @@ async def test_nobody_is_no_cluster() -> None:
 
 
 async def test_somebody_who_is_not_kafka_is_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.broker.ready._PATIENCE", 0.3)
+    monkeypatch.setattr("app.broker.ports._PATIENCE", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         assert await cluster_on(silent.getsockname()[1]) is None

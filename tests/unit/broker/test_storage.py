@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.broker.exit_reason import cause_of_death
+from app.broker.exit_reason import exit_reason
 from app.broker.storage import new_cluster_id, read_cluster_id
 
 LOG = """\
@@ -43,12 +43,12 @@ def test_the_cluster_id_is_read_from_what_kafka_wrote(data: Path) -> None:
 
 def test_a_signal_is_the_cause(data: Path) -> None:
     (data / "logs" / "kafka.log").write_text(LOG, "utf-8")
-    assert cause_of_death(data, -9, 0) == "killed by SIGKILL"
+    assert exit_reason(data, -9, 0) == "killed by SIGKILL"
 
 
 def test_the_first_error_of_the_log_is_the_cause(data: Path) -> None:
     (data / "logs" / "kafka.log").write_text(LOG, "utf-8")
-    assert cause_of_death(data, 1, 0) == (
+    assert exit_reason(data, 1, 0) == (
         "DataPlaneAcceptor: Unable to start acceptor for CLIENT: org.apache.kafka.KafkaException: "
         "Socket server failed to bind to 127.0.0.1:9092: Address already in use."
     )
@@ -58,11 +58,11 @@ def test_the_log_of_an_earlier_run_is_not_blamed(data: Path) -> None:
     log = data / "logs" / "kafka.log"
     log.write_text(LOG, "utf-8")
     os.utime(log, (1000, 1000))
-    assert cause_of_death(data, 1, 2000) == "exit status 1"
+    assert exit_reason(data, 1, 2000) == "exit status 1"
 
 
 def test_javas_own_last_words_come_first(data: Path) -> None:
     (data / "logs" / "kafka.log").write_text(LOG, "utf-8")
     words = "WARNING: something\nTerminating due to java.lang.OutOfMemoryError: Java heap space\n"
     (data / "logs" / "console.log").write_text(words, "utf-8")
-    assert cause_of_death(data, 3, 0) == "Terminating due to java.lang.OutOfMemoryError: Java heap space"
+    assert exit_reason(data, 3, 0) == "Terminating due to java.lang.OutOfMemoryError: Java heap space"

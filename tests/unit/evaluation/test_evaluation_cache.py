@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.evaluation.cache import Cache, Missing, open_cache
-from app.evaluation.errors import CacheError
+from app.evaluation.cache import Cache, CacheError, Missing, open_cache
 
 FACE = np.array([0.6, -0.8], np.float32)
 DAY = 24 * 3600
@@ -17,12 +16,12 @@ DAY = 24 * 3600
 
 def filled(path: Path) -> None:
     with open_cache(path) as cache:
-        cache.put("way", "picture", FACE)
+        cache.put("fingerprint", "picture", FACE)
 
 
-def knows(cache: Cache, way: str, picture: str) -> bool:
+def knows(cache: Cache, fingerprint: str, picture: str) -> bool:
     try:
-        cache.get(way, picture)
+        cache.get(fingerprint, picture)
     except Missing:
         return False
     return True
@@ -30,21 +29,21 @@ def knows(cache: Cache, way: str, picture: str) -> bool:
 
 def test_what_was_put_is_there_the_next_time(tmp_path: Path) -> None:
     with open_cache(tmp_path / "c") as cache:
-        cache.put("way", "picture", FACE)
-        cache.put("way", "empty", None)
+        cache.put("fingerprint", "picture", FACE)
+        cache.put("fingerprint", "empty", None)
     with open_cache(tmp_path / "c") as cache:
-        found = cache.get("way", "picture")
+        found = cache.get("fingerprint", "picture")
         assert found is not None
         assert (found == FACE).all()
-        assert cache.get("way", "empty") is None
-        assert not knows(cache, "other way", "picture")
-        assert not knows(cache, "way", "other picture")
+        assert cache.get("fingerprint", "empty") is None
+        assert not knows(cache, "other fingerprint", "picture")
+        assert not knows(cache, "fingerprint", "other picture")
 
 
 def test_it_is_for_this_user_alone(tmp_path: Path) -> None:
     (tmp_path / "c").touch(mode=0o644)
     with open_cache(tmp_path / "c") as cache:
-        cache.put("way", "picture", FACE)
+        cache.put("fingerprint", "picture", FACE)
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
     assert modes["c"] == 0o600
     assert set(modes.values()) == {0o600}
@@ -53,13 +52,13 @@ def test_it_is_for_this_user_alone(tmp_path: Path) -> None:
 def test_what_an_interrupted_run_put_is_kept(tmp_path: Path) -> None:
     def interrupted() -> None:
         with open_cache(tmp_path / "c") as cache:
-            cache.put("way", "picture", FACE)
+            cache.put("fingerprint", "picture", FACE)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     with open_cache(tmp_path / "c") as cache:
-        assert knows(cache, "way", "picture")
+        assert knows(cache, "fingerprint", "picture")
 
 
 @pytest.mark.parametrize(
@@ -79,28 +78,28 @@ def test_a_damaged_cache_is_built_again(tmp_path: Path, damage: str) -> None:
             {
                 "other version": "PRAGMA user_version = 99",
                 "no table": "ALTER TABLE faces RENAME TO something",
-                "other columns": "ALTER TABLE faces RENAME COLUMN way TO path",
+                "other columns": "ALTER TABLE faces RENAME COLUMN fingerprint TO path",
                 "odd blob": "UPDATE faces SET embedding = x'010203'",
                 "empty blob": "UPDATE faces SET embedding = x''",
                 "text": "UPDATE faces SET embedding = 'face'",
             }[damage],
         )
     with open_cache(path) as cache:
-        assert not knows(cache, "way", "picture")
-        cache.put("way", "picture", FACE)
-        assert knows(cache, "way", "picture")
+        assert not knows(cache, "fingerprint", "picture")
+        cache.put("fingerprint", "picture", FACE)
+        assert knows(cache, "fingerprint", "picture")
 
 
 def test_embeddings_of_two_lengths_are_damage(tmp_path: Path) -> None:
     with open_cache(tmp_path / "c") as cache:
-        cache.put("way", "picture", FACE)
-        cache.put("other way", "picture", np.append(FACE, FACE))
-        cache.put("way", "empty", None)
+        cache.put("fingerprint", "picture", FACE)
+        cache.put("other fingerprint", "picture", np.append(FACE, FACE))
+        cache.put("fingerprint", "empty", None)
     with open_cache(tmp_path / "c") as cache:
-        assert knows(cache, "way", "picture")
-        cache.put("way", "longer", np.append(FACE, FACE))
+        assert knows(cache, "fingerprint", "picture")
+        cache.put("fingerprint", "longer", np.append(FACE, FACE))
     with open_cache(tmp_path / "c") as cache:
-        assert not knows(cache, "way", "picture")
+        assert not knows(cache, "fingerprint", "picture")
 
 
 def change(path: Path, statement: str) -> None:
@@ -113,18 +112,18 @@ def test_what_is_of_no_use_for_long_is_deleted_with_its_bytes(tmp_path: Path) ->
     path, now = tmp_path / "c", time.time()
     old = np.frombuffer(b"precious", np.float32)
     with open_cache(path) as cache:
-        cache.put("way", "old", old)
-        cache.put("way", "new", FACE)
+        cache.put("fingerprint", "old", old)
+        cache.put("fingerprint", "new", FACE)
     change(path, f"UPDATE faces SET used = {now - 89 * DAY} WHERE picture = 'old'")
     with open_cache(path) as cache:
-        cache.forget(90, "way")
-        assert knows(cache, "way", "old")
+        cache.forget(90, "fingerprint")
+        assert knows(cache, "fingerprint", "old")
     assert b"precious" in path.read_bytes()
     change(path, f"UPDATE faces SET used = {now - 91 * DAY} WHERE picture = 'old'")
     with open_cache(path) as cache:
-        cache.forget(90, "way")
-        assert not knows(cache, "way", "old")
-        assert knows(cache, "way", "new")
+        cache.forget(90, "fingerprint")
+        assert not knows(cache, "fingerprint", "old")
+        assert knows(cache, "fingerprint", "new")
     assert not [file for file in tmp_path.iterdir() if b"precious" in file.read_bytes()]
 
 
@@ -133,17 +132,21 @@ def test_what_is_of_use_stays(tmp_path: Path) -> None:
     filled(path)
     change(path, f"UPDATE faces SET used = {time.time() - 89 * DAY}")
     with open_cache(path) as cache:
-        cache.use("way", ["picture"])
-        cache.forget(2, "way")
-        assert knows(cache, "way", "picture")
+        cache.use("fingerprint", ["picture"])
+        cache.forget(2, "fingerprint")
+        assert knows(cache, "fingerprint", "picture")
 
 
 def test_ways_of_other_code_are_deleted_and_those_of_this_code_stay_side_by_side(tmp_path: Path) -> None:
     with open_cache(tmp_path / "c") as cache:
-        for way in ("code-one", "code-two", "former-one"):
-            cache.put(way, "picture", FACE)
+        for fingerprint in ("code-one", "code-two", "former-one"):
+            cache.put(fingerprint, "picture", FACE)
         cache.forget(90, "code")
-        known = [way for way in ("code-one", "code-two", "former-one") if knows(cache, way, "picture")]
+        known = [
+            fingerprint
+            for fingerprint in ("code-one", "code-two", "former-one")
+            if knows(cache, fingerprint, "picture")
+        ]
     assert known == ["code-one", "code-two"]
 
 
@@ -167,6 +170,6 @@ def test_what_cannot_be_opened_is_one_line(tmp_path: Path, what: str) -> None:
 def test_one_in_memory_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with open_cache(None) as cache:
-        cache.put("way", "picture", FACE)
-        assert knows(cache, "way", "picture")
+        cache.put("fingerprint", "picture", FACE)
+        assert knows(cache, "fingerprint", "picture")
     assert list(tmp_path.iterdir()) == []

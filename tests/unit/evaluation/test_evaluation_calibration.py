@@ -1,9 +1,14 @@
 """A threshold follows from the rate, the gallery and the impostors, or is refused."""
 
+from fractions import Fraction
+from math import comb
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from app.evaluation.calibration import RULE, calibrate, false_match_rate
+from app.evaluation.calibration import RULE, calibrate, false_match_rate, tail
 from app.evaluation.errors import EvaluationError
 from app.evaluation.sample import Faces
 
@@ -196,3 +201,20 @@ def test_where_nobody_has_two_pictures_nothing_is_tried_out() -> None:
 def test_nonsense_is_refused(fpir: float, gallery: int) -> None:
     with pytest.raises(EvaluationError, match=r"expected a (rate|gallery) [^\n]{,60}, found"):
         calibrate(crowd(4, 2), fpir, gallery, MARGIN)
+
+
+@given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 16))
+def test_a_tail_is_the_sum_of_all_that_is_as_rare(hits: int, tries: int, sixteenths: int) -> None:
+    rate = Fraction(sixteenths, 16)
+    exact = sum(
+        comb(tries, number) * rate**number * (1 - rate) ** (tries - number)
+        for number in range(hits, tries + 1)
+    )
+    assert tail(hits, tries, float(rate)) == pytest.approx(float(exact), rel=1e-9)
+
+
+def test_large_numbers_are_no_obstacle_to_a_tail() -> None:
+    # 100,000 tries at 0.01: 1,000 are expected, give or take 31.
+    assert tail(1000, 100_000, 0.01) == pytest.approx(0.504, abs=0.01)
+    assert tail(1200, 100_000, 0.01) < 1e-9
+    assert tail(800, 100_000, 0.01) > 1 - 1e-9

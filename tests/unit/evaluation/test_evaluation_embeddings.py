@@ -1,29 +1,20 @@
 """A picture goes through the nets once, and again when it, the nets or the settings are others."""
 
-import inspect
 import time
 from collections.abc import Iterator
-from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import cv2
-import msgspec
 import numpy as np
 import pytest
 
 from app.evaluation.cache import Cache, open_cache
-from app.evaluation.embeddings import _CODE, Embeddings, code_digest, way_of
+from app.evaluation.embeddings import Embeddings
 from app.evaluation.errors import DatasetError
-from app.evaluation.progress import Silence
-from app.evaluation.versions import LIBRARIES
 from app.models.arrays import Image
-from app.models.chosen import Chosen
 from app.models.pipeline import Analysis, Recogniser
-from app.models.runtime.device import Choice, Device
-from app.settings import Settings
-from app.weights.catalogue import load_catalogue
+from app.progress import SilentProgress
 
 
 class Counted:
@@ -54,8 +45,8 @@ def cache(tmp_path: Path) -> Iterator[Cache]:
         yield opened
 
 
-def embeddings(cache: Cache, counted: Counted, way: str = "way") -> Embeddings:
-    return Embeddings(cache, way, counted.load, 10_000_000)
+def embeddings(cache: Cache, counted: Counted, fingerprint: str = "fingerprint") -> Embeddings:
+    return Embeddings(cache, fingerprint, counted.load, 10_000_000)
 
 
 @pytest.fixture
@@ -104,8 +95,8 @@ def test_a_copy_is_not_looked_at(cache: Cache, counted: Counted, portraits: list
 
 
 def test_another_way_is_gone_anew(cache: Cache, counted: Counted, portraits: list[Path]) -> None:
-    for way in ("one", "two", "one"):
-        embeddings(cache, counted, way).of(portraits[:1], threads=1)
+    for fingerprint in ("one", "two", "one"):
+        embeddings(cache, counted, fingerprint).of(portraits[:1], threads=1)
     assert counted.analysed == 2
 
 
@@ -125,16 +116,10 @@ def test_a_picture_that_is_gone_is_named(cache: Cache, counted: Counted, tmp_pat
         embeddings(cache, counted).of([tmp_path / "gone.jpg"], threads=1)
 
 
-class Interrupting:
+class Interrupting(SilentProgress):
     """Ctrl-C after the first picture."""
 
-    def __enter__(self) -> "Interrupting":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def tell(self, done: int, total: int) -> None:
+    def advance(self, count: int) -> None:
         raise KeyboardInterrupt
 
 
@@ -142,7 +127,7 @@ def test_an_interrupted_run_goes_on_where_it_was(
     cache: Cache, counted: Counted, portraits: list[Path]
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
-        embeddings(cache, counted).of(portraits, threads=1, teller=Interrupting())
+        embeddings(cache, counted).of(portraits, threads=1, progress=Interrupting())
     done = counted.analysed
     assert done >= 1
     embeddings(cache, counted).of(portraits, threads=1)
@@ -150,80 +135,15 @@ def test_an_interrupted_run_goes_on_where_it_was(
     assert counted.analysed <= 4
 
 
-def test_all_that_changes_the_result_changes_the_way(tmp_path: Path) -> None:
-    catalogue = load_catalogue(tmp_path)
-    centerface, yunet = catalogue.detector("centerface"), catalogue.detector("yunet")
-    embedder = catalogue.embedder("faceplugin-512")
-    settings, nets = Settings(), Chosen(centerface, None, embedder)
-    file = msgspec.structs.replace(embedder.files[0], sha256=embedder.files[0].sha256[:-1] + "0")
-    fed = msgspec.structs.replace(embedder.input, colour="RGB")
-    ways = [
-        way_of(settings, nets),
-        way_of(settings, replace(nets, detector=yunet)),
-        way_of(settings, replace(nets, landmarker=yunet)),
-        way_of(settings, replace(nets, embedder=msgspec.structs.replace(embedder, files=(file,)))),
-        way_of(settings, replace(nets, embedder=msgspec.structs.replace(embedder, input=fed))),
-        *(
-            way_of(settings.model_copy(update=change), nets)
-            for change in (
-                {"detection_side": 320},
-                {"detection_score": 0.6},
-                {"min_face": 30},
-                {"embed_score": 0.7},
-            )
-        ),
-    ]
-    assert len(set(ways)) == len(ways)
-
-
-def default_way(folder: Path) -> str:
-    catalogue = load_catalogue(folder)
-    nets = Chosen(catalogue.detector("centerface"), None, catalogue.embedder("faceplugin-512"))
-    return way_of(Settings(), nets)
-
-
-def test_another_device_is_another_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ways = set()
-    for device in Device:
-        choice = Choice(device, "a test")
-        monkeypatch.setattr("app.evaluation.embeddings.choose_device", {"auto": choice}.__getitem__)
-        ways.add(default_way(tmp_path))
-    assert len(ways) == 3
-
-
-@pytest.mark.parametrize("name", LIBRARIES)
-def test_another_version_of_a_library_is_another_way(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    before = default_way(tmp_path)
-    monkeypatch.setattr(
-        "app.evaluation.versions.version", lambda asked: "0.0" if asked == name else version(asked)
-    )
-    assert default_way(tmp_path) != before
-
-
-@pytest.mark.parametrize("module", ["alignment", "detection", "embedding", "gate", "pipeline", "central"])
-def test_changed_code_is_another_way_and_is_known_as_such(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str
-) -> None:
-    way, code = default_way(tmp_path), code_digest()
-    assert way.startswith(code)
-    (inside,) = [one for one in _CODE if one.__name__.endswith(f".{module}")]
-    source, read = Path(inspect.getfile(inside)), Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda path: read(path) + b"#" * (path == source))
-    assert code_digest() != code
-    assert default_way(tmp_path).split("-")[1:] == way.split("-")[1:]
-
-
 def test_what_another_run_deletes_meanwhile_is_not_missed(
     cache: Cache, counted: Counted, portraits: list[Path]
 ) -> None:
-    class Deleting(Silence):
-        def tell(self, done: int, total: int) -> None:
+    class Deleting(SilentProgress):
+        def advance(self, count: int) -> None:
             cache.forget(90, "code of another version")
 
     first = embeddings(cache, counted).of(portraits[:1], threads=1)
-    again = embeddings(cache, counted).of(portraits, threads=1, teller=Deleting())
+    again = embeddings(cache, counted).of(portraits, threads=1, progress=Deleting())
     assert list(again) == portraits
     one, two = first[portraits[0]], again[portraits[0]]
     assert one is not None
@@ -238,16 +158,8 @@ def test_what_is_taken_from_the_cache_is_of_use(
     embeddings(cache, counted).of(portraits, threads=1)
     monkeypatch.setattr("app.evaluation.cache.time.time", lambda: later)
     embeddings(cache, counted).of(portraits[:1], threads=1)
-    cache.forget(30, "way")
+    cache.forget(30, "fingerprint")
     embeddings(cache, counted).of(portraits[:1], threads=1)
     assert counted.analysed == 3
     embeddings(cache, counted).of(portraits, threads=1)
     assert counted.analysed == 5
-
-
-def test_what_does_not_change_the_result_does_not_change_the_way(tmp_path: Path) -> None:
-    catalogue = load_catalogue(tmp_path)
-    detector, embedder = catalogue.detector("centerface"), catalogue.embedder("faceplugin-512")
-    way = way_of(Settings(), Chosen(detector, None, embedder))
-    other = msgspec.structs.replace(embedder, name="other", title="Other", threshold=0.1, note="")
-    assert way_of(Settings(threads=2, margin=0.2), Chosen(detector, None, other)) == way

@@ -1,12 +1,11 @@
-"""A tally is as exact as the list of similarities itself."""
+"""A histogram is as exact as the list of similarities itself."""
 
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.evaluation.histogram import STEPS, Tally, settled
-from app.evaluation.points import allowed_errors, operate
+from app.evaluation.histogram import STEPS, ScoreHistogram, allowed_errors, operating_point, settled
 
 SIMILARITIES = st.lists(
     st.one_of(
@@ -21,7 +20,9 @@ SIMILARITIES = st.lists(
 @given(SIMILARITIES, st.integers(0, 20_000))
 def test_it_counts_what_reaches_a_threshold_as_the_gallery_compares(values: list[float], row: int) -> None:
     threshold = float(STEPS[row])
-    assert Tally(values).at_least(threshold) == sum(value >= threshold for value in settled(np.array(values)))
+    assert ScoreHistogram(values).at_least(threshold) == sum(
+        value >= threshold for value in settled(np.array(values))
+    )
 
 
 @given(SIMILARITIES, st.integers(0, 40))
@@ -29,34 +30,34 @@ def test_it_counts_what_reaches_a_threshold_as_the_gallery_compares(values: list
 def test_the_threshold_is_the_least_that_few_enough_reach(values: list[float], allowed: int) -> None:
     reaching = (settled(np.array(values))[:, None] >= STEPS[None, :]).sum(axis=0)
     fitting = STEPS[reaching <= allowed]
-    assert Tally(values).threshold(allowed) == (fitting[0] if fitting.size else None)
+    assert ScoreHistogram(values).threshold(allowed) == (fitting[0] if fitting.size else None)
 
 
 def test_single_precision_is_compared_in_double() -> None:
     below = np.float32(0.48)
     above = np.nextafter(below, np.float32(1))
     assert float(below) < 0.48 < float(above)
-    assert Tally(np.array([below, above])).at_least(0.48) == 1
+    assert ScoreHistogram(np.array([below, above])).at_least(0.48) == 1
 
 
 def test_parts_add_up_to_the_whole() -> None:
     values = np.random.default_rng(7).uniform(-1, 1, (90, 30)).astype(np.float32)
-    parts = Tally()
+    parts = ScoreHistogram()
     for row in values:
         parts.add(row)
     assert len(parts) == values.size
-    assert (parts.counts == Tally(values).counts).all()
+    assert (parts.counts == ScoreHistogram(values).counts).all()
 
 
 def test_what_rounding_puts_beyond_one_still_counts() -> None:
-    assert Tally([1.0000001, -1.0000001]).at_least(1.0) == 1
+    assert ScoreHistogram([1.0000001, -1.0000001]).at_least(1.0) == 1
 
 
 @given(st.integers(0, 10_000))
 def test_a_vector_times_itself_is_one(seed: int) -> None:
     vector = np.random.default_rng(seed).normal(size=512).astype(np.float32)
     vector /= np.linalg.norm(vector)
-    assert Tally([float(vector @ vector)]).at_least(1.0) == 1
+    assert ScoreHistogram([float(vector @ vector)]).at_least(1.0) == 1
 
 
 def test_what_is_told_apart_is_not_settled() -> None:
@@ -77,30 +78,38 @@ def test_as_many_errors_are_allowed_as_the_rate_says(rate: float, comparisons: i
 
 
 def test_a_point_by_hand() -> None:
-    impostors = Tally([0.1] * 197 + [0.3, 0.35, 0.4])
-    point = operate(0.01, impostors, Tally([0.2, 0.3, 0.3001, 0.9]), attempts=5)
+    impostors = ScoreHistogram([0.1] * 197 + [0.3, 0.35, 0.4])
+    point = operating_point(0.01, impostors, ScoreHistogram([0.2, 0.3, 0.3001, 0.9]), attempts=5)
     assert (point.threshold, point.false_accepts, point.comparisons) == (0.3001, 2, 200)
     # Two of four reach it; the fifth attempt had no face.
     assert point.hits == 2 / 5
 
 
 def test_a_rate_below_one_false_accept_is_not_supported() -> None:
-    point = operate(0.001, Tally([0.1] * 999), Tally([0.9]), attempts=1)
+    point = operating_point(0.001, ScoreHistogram([0.1] * 999), ScoreHistogram([0.9]), attempts=1)
     assert (point.threshold, point.hits, point.needed) == (None, None, 1000)
-    assert operate(0.001, Tally([0.1] * 1000), Tally([0.9]), attempts=1).threshold is not None
+    assert (
+        operating_point(0.001, ScoreHistogram([0.1] * 1000), ScoreHistogram([0.9]), attempts=1).threshold
+        is not None
+    )
 
 
 def test_the_reason_for_no_figure_is_the_true_one() -> None:
     """Attempts that are too few, nobody to be recognised, and ties are not mixed up."""
-    many = Tally([0.1] * 1000)
-    assert operate(0.001, Tally([0.1] * 999), Tally([0.9]), 1).why_not == "999 attempts, 1,000 needed"
-    assert operate(0.001, many, Tally(), 0).why_not == "there are no two pictures of one person"
-    assert operate(0.001, Tally([1.0] * 1000), Tally([0.9]), 1).why_not == (
+    many = ScoreHistogram([0.1] * 1000)
+    assert (
+        operating_point(0.001, ScoreHistogram([0.1] * 999), ScoreHistogram([0.9]), 1).why_not
+        == "999 attempts, 1,000 needed"
+    )
+    assert (
+        operating_point(0.001, many, ScoreHistogram(), 0).why_not == "there are no two pictures of one person"
+    )
+    assert operating_point(0.001, ScoreHistogram([1.0] * 1000), ScoreHistogram([0.9]), 1).why_not == (
         "more than 1 attempts have similarity 1: copies of one picture?"
     )
-    assert operate(0.001, many, Tally([0.9]), 1).why_not is None
+    assert operating_point(0.001, many, ScoreHistogram([0.9]), 1).why_not is None
 
 
 def test_ties_are_not_split() -> None:
-    point = operate(0.01, Tally([0.5] * 2 + [0.1] * 98), Tally([0.5]), attempts=1)
+    point = operating_point(0.01, ScoreHistogram([0.5] * 2 + [0.1] * 98), ScoreHistogram([0.5]), attempts=1)
     assert (point.threshold, point.false_accepts, point.hits) == (0.5001, 0, 0.0)

@@ -127,13 +127,13 @@ def test_every_pair_of_pictures_is_compared_once(shape: list[list[bool]], seed: 
     faces = [(name, face) for name, theirs in people.items() for face in theirs if face is not None]
     pairs = [(one, two) for place, one in enumerate(faces) for two in faces[place + 1 :]]
     found = compare_all(people)
-    for tally, same in ((found.genuine, True), (found.impostors, False)):
+    for histogram, same in ((found.genuine, True), (found.impostors, False)):
         scores = [float(one[1] @ two[1]) for one, two in pairs if (one[0] == two[0]) == same]
-        assert len(tally) == len(scores)
+        assert len(histogram) == len(scores)
         # The block's product may be rounded otherwise than that of two vectors.
         for threshold in (-0.5, 0.0, 0.5):
             near = sum(abs(score - threshold) < 1e-6 for score in scores)
-            assert abs(tally.at_least(threshold) - sum(score >= threshold for score in scores)) <= near
+            assert abs(histogram.at_least(threshold) - sum(score >= threshold for score in scores)) <= near
     assert found.attempts == sum(len(theirs) * (len(theirs) - 1) // 2 for theirs in shape)
 
 

@@ -5,6 +5,7 @@ import os
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -125,7 +126,8 @@ async def test_a_program_that_knows_newer_sightings_reads_the_log_again(
     """What the program before it passed over is behind the position that it has reached."""
     await history.add([seen("a", 0), (0, 1, newer(make_sighting(id="b")))])
     await history.close()
-    monkeypatch.setattr(module, "version", lambda kind: version(kind) + 1)
+    assert module._SCHEMA.version % 1000 == version(Sighting)
+    monkeypatch.setattr(module, "_SCHEMA", replace(module._SCHEMA, version=module._SCHEMA.version + 1))
     again = History(keep=DAY)
     assert await again.open(path, "log") == {}
     await again.close()
@@ -349,7 +351,7 @@ async def damaged(history: History, path: Path, monkeypatch: pytest.MonkeyPatch)
     await history.add([seen(f"{number}", number, crop=b"x" * 2000) for number in range(200)])
     await history.close()
     damage(path)
-    monkeypatch.setattr(module, "_CHECKED", 0)
+    monkeypatch.setattr("app.sqlite._CHECKED", 0)
     again = History(keep=DAY)
     assert await again.open(path, "log") == {0: 200}
     yield again

@@ -16,7 +16,7 @@ from weights_folder import everything
 
 from app.errors import OnlookerError
 from app.importers import installation
-from app.importers.onnx import OnnxWishes, import_onnx, tell_architecture
+from app.importers.onnx import OnnxImportOptions, import_onnx, tell_architecture
 from app.models.arrays import Image
 from app.models.detection import load_detector
 from app.models.embedding import load_embedder
@@ -34,8 +34,8 @@ def saved(model: onnx.ModelProto, folder: Path) -> Path:
 
 def test_an_embedder_is_taken_as_it_is_and_can_be_loaded(tmp_path: Path) -> None:
     path, weights = saved(embedder(), tmp_path), tmp_path / "weights"
-    wishes = OnnxWishes(name="mine", licence="CC0", threshold=0.4)
-    entry = import_onnx(path, weights, wishes)
+    options = OnnxImportOptions(name="mine", licence="CC0", threshold=0.4)
+    entry = import_onnx(path, weights, options)
     assert isinstance(entry, EmbedderEntry)
     assert (entry.name, entry.dimension, entry.size, entry.threshold) == ("mine", DIMENSION, 112, 0.4)
     assert (entry.source, entry.licence) == ("user", "CC0")
@@ -51,7 +51,7 @@ def test_an_embedder_is_taken_as_it_is_and_can_be_loaded(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("centres", "wishes", "fed"),
+    ("centres", "options", "fed"),
     [
         (False, {}, ("RGB", 127.5, 1 / 127.5)),
         (True, {}, ("RGB", 0.0, 1.0)),
@@ -59,10 +59,10 @@ def test_an_embedder_is_taken_as_it_is_and_can_be_loaded(tmp_path: Path) -> None
     ],
 )
 def test_what_a_net_is_fed_is_told_from_the_graph_unless_it_is_said(
-    tmp_path: Path, centres: bool, wishes: dict[str, str | float], fed: tuple[str, float, float]
+    tmp_path: Path, centres: bool, options: dict[str, str | float], fed: tuple[str, float, float]
 ) -> None:
     entry = import_onnx(
-        saved(embedder(centres=centres), tmp_path), tmp_path / "weights", OnnxWishes(**wishes)
+        saved(embedder(centres=centres), tmp_path), tmp_path / "weights", OnnxImportOptions(**options)
     )
     assert isinstance(entry, EmbedderEntry)
     assert entry.name == "brought"
@@ -72,7 +72,7 @@ def test_what_a_net_is_fed_is_told_from_the_graph_unless_it_is_said(
 
 @pytest.mark.parametrize("tail", ["reshape", "constant", "map", "length", "mixing"])
 def test_embedders_of_every_make_are_told_from_detectors(tmp_path: Path, tail: str) -> None:
-    entry = import_onnx(saved(embedder(tail), tmp_path), tmp_path / "weights", OnnxWishes())
+    entry = import_onnx(saved(embedder(tail), tmp_path), tmp_path / "weights", OnnxImportOptions())
     assert isinstance(entry, EmbedderEntry)
     assert entry.dimension == DIMENSION
 
@@ -85,7 +85,7 @@ def test_a_real_detector_is_told_by_its_outputs_and_finds_faces(
         "centerface": weights / "centerface.onnx",
         "yunet": shared_data / "models" / "yunet_s_640_640.onnx",
     }
-    entry = import_onnx(published[name], tmp_path, OnnxWishes(name="mine"))
+    entry = import_onnx(published[name], tmp_path, OnnxImportOptions(name="mine"))
     assert isinstance(entry, DetectorEntry)
     assert (entry.architecture, entry.input.colour) == (name, colour)
     detector = load_detector(entry, tmp_path, Runtime(), side=640, score=0.5)
@@ -98,7 +98,7 @@ def test_a_scrfd_is_told_by_its_outputs_whatever_they_are_called(
     tmp_path: Path, landmarks: bool, batch: bool
 ) -> None:
     write_scrfd(tmp_path / "brought.onnx", landmarks=landmarks, batch=batch)
-    entry = import_onnx(tmp_path / "brought.onnx", tmp_path / "weights", OnnxWishes())
+    entry = import_onnx(tmp_path / "brought.onnx", tmp_path / "weights", OnnxImportOptions())
     assert isinstance(entry, DetectorEntry)
     assert entry.architecture == "scrfd"
     assert (entry.input.colour, entry.input.mean, entry.input.scale) == ("RGB", 127.5, 1 / 128)
@@ -107,8 +107,8 @@ def test_a_scrfd_is_told_by_its_outputs_whatever_they_are_called(
 def test_the_default_embedder_brought_again_gives_the_same_embeddings(
     weights: Path, recogniser: Recogniser, still: Callable[[str], Image], tmp_path: Path
 ) -> None:
-    wishes = OnnxWishes(name="again", colour="BGR", mean=127.0, scale=0.0078125)
-    entry = import_onnx(weights / "faceplugin-512.onnx", tmp_path, wishes)
+    options = OnnxImportOptions(name="again", colour="BGR", mean=127.0, scale=0.0078125)
+    entry = import_onnx(weights / "faceplugin-512.onnx", tmp_path, options)
     assert isinstance(entry, EmbedderEntry)
     found = recogniser.analyse(still("groups/t1.jpg"))
     net = load_embedder(entry, tmp_path, Runtime())
@@ -139,8 +139,8 @@ def test_architectures_are_told_by_outputs(
 
 def test_an_import_can_be_repeated(tmp_path: Path) -> None:
     weights = tmp_path / "weights"
-    import_onnx(saved(embedder(), tmp_path), weights, OnnxWishes(name="mine"))
-    entry = import_onnx(saved(embedder(dimension=96), tmp_path), weights, OnnxWishes(name="mine"))
+    import_onnx(saved(embedder(), tmp_path), weights, OnnxImportOptions(name="mine"))
+    entry = import_onnx(saved(embedder(dimension=96), tmp_path), weights, OnnxImportOptions(name="mine"))
     assert isinstance(entry, EmbedderEntry)
     assert entry.dimension == 96
     assert everything(weights).keys() == {"mine.onnx", "local.toml"}
@@ -149,14 +149,14 @@ def test_an_import_can_be_repeated(tmp_path: Path) -> None:
 def test_what_lies_in_the_weights_folder_can_be_brought_from_there(tmp_path: Path) -> None:
     path = saved(embedder(), tmp_path)
     data = path.read_bytes()
-    entry = import_onnx(path, tmp_path, OnnxWishes())
+    entry = import_onnx(path, tmp_path, OnnxImportOptions())
     assert state_of(entry.files[0], tmp_path) is State.PRESENT
     assert path.read_bytes() == data
 
 
 def test_what_is_lost_must_be_brought_again(tmp_path: Path) -> None:
     weights = tmp_path / "weights"
-    import_onnx(saved(embedder(), tmp_path), weights, OnnxWishes(name="mine"))
+    import_onnx(saved(embedder(), tmp_path), weights, OnnxImportOptions(name="mine"))
     (weights / "mine.onnx").unlink()
     with pytest.raises(OnlookerError, match=r"mine: get mine\.onnx and name its folder.* import-onnx"):
         ensure("mine", Settings(weights_dir=weights))
@@ -289,7 +289,7 @@ NOT_ONNX = r"^brought\.onnx: not an ONNX file"
 
 
 @pytest.mark.parametrize(
-    ("bring", "wishes", "says"),
+    ("bring", "options", "says"),
     [
         (lambda folder: folder / "absent.onnx", {}, r"cannot read .*absent\.onnx: No such file"),
         (lambda folder: folder, {"name": "x"}, "cannot read .*: Is a directory"),
@@ -343,15 +343,15 @@ def test_a_net_that_is_refused_leaves_nothing_behind(
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
     bring: Callable[[Path], Path],
-    wishes: dict[str, str],
+    options: dict[str, str],
     says: str,
 ) -> None:
     weights = tmp_path / "weights"
-    import_onnx(saved(embedder(), tmp_path), weights, OnnxWishes())
+    import_onnx(saved(embedder(), tmp_path), weights, OnnxImportOptions())
     before = everything(weights)
     path = bring(tmp_path)
     with pytest.raises(OnlookerError, match=says) as caught:
-        import_onnx(path, weights, OnnxWishes(**wishes))
+        import_onnx(path, weights, OnnxImportOptions(**options))
     assert "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")
     assert everything(weights) == before
@@ -376,7 +376,7 @@ def test_a_damaged_file_is_refused_in_one_line_or_is_a_net_all_the_same(
         data[graph[place % len(graph)]] = value
     (folder / "brought.onnx").write_bytes(data)
     try:
-        entry = import_onnx(folder / "brought.onnx", folder / "weights", OnnxWishes())
+        entry = import_onnx(folder / "brought.onnx", folder / "weights", OnnxImportOptions())
     except OnlookerError as error:
         assert "\n" not in str(error)
         assert everything(folder / "weights") == {}
@@ -388,7 +388,7 @@ def test_an_entry_that_cannot_be_written_takes_its_file_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     weights = tmp_path / "weights"
-    import_onnx(saved(embedder(), tmp_path), weights, OnnxWishes())
+    import_onnx(saved(embedder(), tmp_path), weights, OnnxImportOptions())
     before = everything(weights)
 
     def refuse(*_: object) -> None:
@@ -397,18 +397,18 @@ def test_an_entry_that_cannot_be_written_takes_its_file_with_it(
     monkeypatch.setattr(installation, "put_local", refuse)
     for name in ("brought", "new"):
         with pytest.raises(CatalogueError, match="not today"):
-            import_onnx(saved(embedder(dimension=96), tmp_path), weights, OnnxWishes(name=name))
+            import_onnx(saved(embedder(dimension=96), tmp_path), weights, OnnxImportOptions(name=name))
         assert everything(weights) == before
 
 
 def test_a_name_of_a_checkpoint_is_not_taken(tmp_path: Path) -> None:
     weights = tmp_path / "weights"
-    import_onnx(saved(embedder(), tmp_path), weights, OnnxWishes(name="mine"))
+    import_onnx(saved(embedder(), tmp_path), weights, OnnxImportOptions(name="mine"))
     local = weights / "local.toml"
     text = local.read_text(encoding="utf-8")
     local.write_text(text.replace('source = "user"', 'source = "mxnet:/nets/model@0"'), encoding="utf-8")
     with pytest.raises(OnlookerError, match="the catalogue has another 'mine' already"):
-        import_onnx(tmp_path / "brought.onnx", weights, OnnxWishes(name="mine"))
+        import_onnx(tmp_path / "brought.onnx", weights, OnnxImportOptions(name="mine"))
     local.write_text(text.replace("[mine", "[other").replace("[[mine", "[[other"), encoding="utf-8")
     with pytest.raises(OnlookerError, match=r"mine\.onnx belongs to 'other' already"):
-        import_onnx(tmp_path / "brought.onnx", weights, OnnxWishes(name="mine"))
+        import_onnx(tmp_path / "brought.onnx", weights, OnnxImportOptions(name="mine"))

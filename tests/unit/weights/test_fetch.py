@@ -8,28 +8,22 @@ import tarfile
 import threading
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from unittest import mock
 
 import msgspec
 import pytest
+from rich.console import Console
 
 from app.errors import OnlookerError
 from app.models.pipeline import load_recogniser
+from app.progress import LineProgress, SilentProgress
 from app.settings import Settings
 from app.weights.catalogue import Catalogue, Entry, File, MediaEntry, Package
-from app.weights.downloads import DownloadError
-from app.weights.fetch import (
-    IntegrityError,
-    LicenceError,
-    State,
-    ensure,
-    path_of,
-    pull,
-    pull_all,
-    state_of,
-)
-from app.weights.report import LineReport
+from app.weights.downloads import DownloadError, IntegrityError
+from app.weights.fetch import LicenceError, State, ensure, path_of, pull, pull_all, state_of
 
 ONE, TWO = b"one" * 50_000, b"two" * 50_000
 
@@ -52,7 +46,9 @@ class Site:
                 self.send_header("Content-Type", site.content_type(self.path))
                 self.end_headers()
                 breaks = site.cut is not None and body is not None and len(body) > site.cut
-                self.wfile.write((body or b"")[: site.cut if breaks else None])
+                # A client that has had enough hangs up.
+                with suppress(ConnectionError):
+                    self.wfile.write((body or b"")[: site.cut if breaks else None])
                 self.close_connection = True
 
             def log_message(self, format: str, *args: object) -> None:
@@ -173,7 +169,7 @@ def test_a_damaged_file_is_replaced(from_index: Entry, tmp_path: Path) -> None:
 
 
 def test_a_package_with_another_digest_leaves_nothing(from_index: Entry, index: Site, tmp_path: Path) -> None:
-    index.pages[f"/files/{WHEEL}"] = forged = wheel() + b"more"
+    index.pages[f"/files/{WHEEL}"] = forged = wheel()[:-1] + b"x"
     expected = from_index.package.sha256 if from_index.package else ""
     with pytest.raises(IntegrityError, match=f"{WHEEL}: expected sha256 {expected}, found {sha256(forged)}"):
         pull(from_index, tmp_path)
@@ -240,8 +236,10 @@ def test_nobody_there_is_one_line(from_index: Entry, index: Site, tmp_path: Path
 
 def test_a_pull_tells_what_it_does(from_index: Entry, tmp_path: Path) -> None:
     told = io.StringIO()
-    pull(from_index, tmp_path, report=LineReport(told))
-    assert told.getvalue().startswith(f"fetching things: {WHEEL} (0.3 MB)")
+    pull(from_index, tmp_path, progress=LineProgress(Console(file=told)))
+    began, ended = told.getvalue().splitlines()
+    assert began == f"fetching things: {WHEEL} (0.3 MB) ..."
+    assert ended.startswith(f"fetching things: {WHEEL}: 0.3 MB of 0.3 MB, ")
 
 
 def test_npm_packages_come_through_npm(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,6 +267,21 @@ def test_a_file_of_its_own_home(site: Site, tmp_path: Path) -> None:
     del site.pages["/one.bin"]
     with pytest.raises(DownloadError, match=r"404.*ONLOOKER_WEIGHTS_MIRROR"):
         pull(home, tmp_path / "other")
+
+
+@pytest.mark.parametrize("source", ["index", "home"])
+def test_what_is_longer_than_it_may_be_is_not_taken_whole(
+    from_index: Entry, index: Site, tmp_path: Path, source: str
+) -> None:
+    index.pages |= {f"/files/{WHEEL}": wheel() * 20, "/one.bin": ONE * 40}
+    net = from_index if source == "index" else entry(f"{index.url}/one.bin", None, "")
+    progress = mock.create_autospec(SilentProgress, instance=True)
+    size = len(wheel() if source == "index" else ONE)
+    with pytest.raises(IntegrityError, match=rf"^things: .*: expected {size:,} bytes, found more$"):
+        pull(net, tmp_path, progress=progress)
+    assert sum(call.args[0] for call in progress.advance.mock_calls) <= size
+    progress.end.assert_called_once()
+    assert left_in(tmp_path) == set()
 
 
 def test_a_file_only_people_can_get(tmp_path: Path) -> None:

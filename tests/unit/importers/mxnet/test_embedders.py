@@ -9,7 +9,7 @@ import onnxruntime as ort
 import pytest
 from people_stills import FOLDER, PEOPLE
 
-from app.importers.mxnet import Wishes, import_checkpoint
+from app.importers.mxnet import ImportOptions, import_checkpoint
 from app.models.arrays import Image
 from app.models.embedding import Embedder, load_embedder
 from app.models.pipeline import Recogniser
@@ -49,7 +49,7 @@ def brought(checkpoint: Callable, tmp_path_factory: pytest.TempPathFactory) -> C
     def bring(name: str) -> Brought:
         found = checkpoint(name)
         weights = tmp_path_factory.mktemp(name)
-        entry = import_checkpoint(found.prefix, found.epoch, weights, Wishes(name="net"))
+        entry = import_checkpoint(found.prefix, found.epoch, weights, ImportOptions(name="net"))
         path = ensure("net", Settings(weights_dir=weights))
         return Brought(load_embedder(entry, weights, Runtime(threads=2)), path, dict(np.load(found.golden)))
 

@@ -12,8 +12,8 @@ from weights_folder import everything
 
 from app.errors import OnlookerError
 from app.importers import installation
-from app.importers.installation import PlacementError
-from app.importers.mxnet import Wishes, import_checkpoint
+from app.importers.installation import InstallationError
+from app.importers.mxnet import ImportOptions, import_checkpoint
 from app.models.arrays import Image
 from app.models.detection import load_detector
 from app.models.embedding import load_embedder
@@ -56,7 +56,7 @@ def test_a_real_embedder_is_imported_and_knows_people(
     checkpoint: Callable, tmp_path: Path, recogniser: Recogniser, still: Callable[[str], Image]
 ) -> None:
     found = checkpoint("mobilefacenet-y1")
-    entry = import_checkpoint(found.prefix, 0, tmp_path, Wishes())
+    entry = import_checkpoint(found.prefix, 0, tmp_path, ImportOptions())
     assert isinstance(entry, EmbedderEntry)
     assert (entry.name, entry.dimension, entry.size, entry.threshold) == ("mobilefacenet-y1", 128, 112, None)
     assert (entry.input.colour, entry.input.mean, entry.input.scale) == ("RGB", 0.0, 1.0)
@@ -74,7 +74,7 @@ def test_a_real_embedder_is_imported_and_knows_people(
 
 def test_the_digests_of_what_it_was_made_from_are_kept(checkpoint: Callable, tmp_path: Path) -> None:
     found = checkpoint("mtcnn-det1")
-    entry = import_checkpoint(found.prefix, 1, tmp_path, Wishes(name="p"))
+    entry = import_checkpoint(found.prefix, 1, tmp_path, ImportOptions(name="p"))
     for origin, ending in zip(entry.made_from, ("-symbol.json", "-0001.params"), strict=True):
         data = Path(f"{found.prefix}{ending}").read_bytes()
         digest = hashlib.sha256(data).hexdigest()
@@ -92,7 +92,7 @@ def test_the_digests_of_what_it_was_made_from_are_kept(checkpoint: Callable, tmp
 def test_detectors_are_told_from_the_graph(
     checkpoint: Callable, tmp_path: Path, name: str, epoch: int, architecture: str, files: list[str]
 ) -> None:
-    entry = import_checkpoint(checkpoint(name).prefix, epoch, tmp_path, Wishes(name="x"))
+    entry = import_checkpoint(checkpoint(name).prefix, epoch, tmp_path, ImportOptions(name="x"))
     assert isinstance(entry, DetectorEntry)
     assert entry.architecture == architecture
     assert [file.name for file in entry.files] == files
@@ -110,7 +110,7 @@ def test_detectors_are_told_from_the_graph(
 
 
 def test_the_nets_of_a_cascade_are_one_entry(shared_data: Path, tmp_path: Path) -> None:
-    entry = import_checkpoint(shared_data / "mxnet" / "mtcnn" / "det", 1, tmp_path, Wishes())
+    entry = import_checkpoint(shared_data / "mxnet" / "mtcnn" / "det", 1, tmp_path, ImportOptions())
     assert isinstance(entry, DetectorEntry)
     assert (entry.name, entry.architecture) == ("mtcnn", "mtcnn")
     assert (entry.input.colour, entry.input.mean, entry.input.scale) == ("BGR", 127.5, 0.0078125)
@@ -121,8 +121,8 @@ def test_the_nets_of_a_cascade_are_one_entry(shared_data: Path, tmp_path: Path) 
 def test_wishes_come_before_what_the_graph_tells(tmp_path: Path) -> None:
     net = embedder_net()
     prefix = net.write(tmp_path / "model")
-    wishes = Wishes(name="mine", kind="detection", colour="BGR", mean=3.0, scale=0.5, licence="MIT")
-    entry = import_checkpoint(prefix, 0, tmp_path / "weights", wishes)
+    options = ImportOptions(name="mine", kind="detection", colour="BGR", mean=3.0, scale=0.5, licence="MIT")
+    entry = import_checkpoint(prefix, 0, tmp_path / "weights", options)
     assert isinstance(entry, DetectorEntry)
     assert (entry.licence, entry.architecture) == ("MIT", "unknown")
     assert (entry.input.colour, entry.input.mean, entry.input.scale) == ("BGR", 3.0, 0.5)
@@ -132,16 +132,18 @@ def test_a_net_that_does_not_centre_its_pixels_is_fed_them_centred(tmp_path: Pat
     net = embedder_net()
     net.nodes[3]["inputs"] = []  # the weight keeps its place; the convolution looks at the pixels
     net.nodes[4]["inputs"][0] = [0, 0, 0]
-    entry = import_checkpoint(net.write(tmp_path / "model"), 0, tmp_path / "weights", Wishes(name="mine"))
+    entry = import_checkpoint(
+        net.write(tmp_path / "model"), 0, tmp_path / "weights", ImportOptions(name="mine")
+    )
     assert (entry.input.mean, entry.input.scale) == (127.5, 0.0078125)
 
 
 def test_an_import_can_be_repeated(tmp_path: Path) -> None:
     prefix = embedder_net(dimension=64).write(tmp_path / "model")
     weights = tmp_path / "weights"
-    import_checkpoint(prefix, 0, weights, Wishes(name="mine"))
+    import_checkpoint(prefix, 0, weights, ImportOptions(name="mine"))
     embedder_net(dimension=96).write(tmp_path / "model")
-    entry = import_checkpoint(prefix, 0, weights, Wishes(name="mine"))
+    entry = import_checkpoint(prefix, 0, weights, ImportOptions(name="mine"))
     assert entry.dimension == 96
     assert sorted(everything(weights)) == ["local.toml", "mine.onnx"]
 
@@ -149,7 +151,7 @@ def test_an_import_can_be_repeated(tmp_path: Path) -> None:
 def test_what_is_lost_must_be_imported_again(tmp_path: Path) -> None:
     prefix = embedder_net().write(tmp_path / "model")
     weights = tmp_path / "weights"
-    import_checkpoint(prefix, 0, weights, Wishes(name="mine"))
+    import_checkpoint(prefix, 0, weights, ImportOptions(name="mine"))
     (weights / "mine.onnx").unlink()
     with pytest.raises(
         OnlookerError, match=rf"mine: import it again: .* import-mxnet {prefix} 0 --name mine"
@@ -158,7 +160,7 @@ def test_what_is_lost_must_be_imported_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "wishes", "says"),
+    ("spoil", "options", "says"),
     [
         (lambda p: (p / "model-0000.params").unlink(), {}, r"cannot read .*model-0000\.params: No such file"),
         (lambda p: (p / "model-symbol.json").unlink(), {}, r"cannot read .*model-symbol\.json"),
@@ -172,15 +174,15 @@ def test_what_is_lost_must_be_imported_again(tmp_path: Path) -> None:
     ],
 )
 def test_a_failed_import_leaves_nothing_behind(
-    tmp_path: Path, spoil: Callable[[Path], object], wishes: dict[str, str], says: str
+    tmp_path: Path, spoil: Callable[[Path], object], options: dict[str, str], says: str
 ) -> None:
     prefix = embedder_net().write(tmp_path / "model")
     weights = tmp_path / "weights"
-    import_checkpoint(prefix, 0, weights, Wishes(name="mine"))
+    import_checkpoint(prefix, 0, weights, ImportOptions(name="mine"))
     before = everything(weights)
     spoil(tmp_path)
     with pytest.raises(OnlookerError, match=says) as caught:
-        import_checkpoint(prefix, 0, weights, Wishes(**{"name": "mine", **wishes}))
+        import_checkpoint(prefix, 0, weights, ImportOptions(**{"name": "mine", **options}))
     assert "\n" not in str(caught.value)
     assert everything(weights) == before
     assert [entry.name for entry in load_catalogue(weights)].count("mine") == 1
@@ -193,10 +195,10 @@ def test_an_entry_that_cannot_be_written_takes_its_files_with_it(
     weights = tmp_path / "weights"
     (weights / "local.new").mkdir(parents=True)
     with pytest.raises(CatalogueError, match="cannot write the local catalogue"):
-        import_checkpoint(prefix, 0, weights, Wishes(name="mine"))
+        import_checkpoint(prefix, 0, weights, ImportOptions(name="mine"))
     assert everything(weights) == {}
     (weights / "local.new").rmdir()
-    import_checkpoint(prefix, 0, weights, Wishes(name="mine"))
+    import_checkpoint(prefix, 0, weights, ImportOptions(name="mine"))
     before = everything(weights)
     embedder_net(dimension=96).write(tmp_path / "model")
 
@@ -205,17 +207,17 @@ def test_an_entry_that_cannot_be_written_takes_its_files_with_it(
 
     monkeypatch.setattr(installation, "put_local", refuse)
     with pytest.raises(CatalogueError, match="not today"):
-        import_checkpoint(prefix, 0, weights, Wishes(name="mine"))
+        import_checkpoint(prefix, 0, weights, ImportOptions(name="mine"))
     assert everything(weights) == before
 
 
 def test_files_of_another_entry_are_not_overwritten(tmp_path: Path) -> None:
     prefix = embedder_net().write(tmp_path / "model")
     weights = tmp_path / "weights"
-    import_checkpoint(prefix, 0, weights, Wishes(name="mine"))
+    import_checkpoint(prefix, 0, weights, ImportOptions(name="mine"))
     text = (weights / "local.toml").read_text(encoding="utf-8")
     (weights / "local.toml").write_text(
         text.replace("[mine", "[other").replace("[[mine", "[[other"), encoding="utf-8"
     )
-    with pytest.raises(PlacementError, match=r"mine\.onnx belongs to 'other' already"):
-        import_checkpoint(prefix, 0, weights, Wishes(name="mine"))
+    with pytest.raises(InstallationError, match=r"mine\.onnx belongs to 'other' already"):
+        import_checkpoint(prefix, 0, weights, ImportOptions(name="mine"))

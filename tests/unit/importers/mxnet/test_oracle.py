@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.importers.mxnet import CheckpointError, Wishes, import_checkpoint, oracle, read_symbol
+from app.importers.mxnet import CheckpointError, ImportOptions, import_checkpoint, oracle, read_symbol
 from app.importers.mxnet.check import run_parts
 from app.importers.mxnet.importer import read_stages
 from app.importers.mxnet.oracle import REQUIREMENTS, Answer, Oracle, OracleError, cut_graph, prepare_oracle
 from app.importers.mxnet.verify import compare, is_imported
+from app.progress import SILENT
 from app.settings import ROOT, Settings
-from app.weights.report import SilentReport
 
 
 class Altered:
@@ -59,7 +59,7 @@ def test_a_cut_graph_takes_regions_and_puts_out_what_is_asked_for(shared_data: P
 
 
 def test_differences_are_relative_to_the_largest(checkpoint: Callable, tmp_path: Path) -> None:
-    entry = import_checkpoint(checkpoint("mobileface-v3").prefix, 0, tmp_path, Wishes())
+    entry = import_checkpoint(checkpoint("mobileface-v3").prefix, 0, tmp_path, ImportOptions())
     assert is_imported(entry)
     asked = Altered([tmp_path / file.name for file in entry.files])
     (difference,) = compare(entry, tmp_path, asked)
@@ -75,7 +75,7 @@ def test_a_checkpoint_that_has_changed_is_not_compared(tmp_path: Path, checkpoin
     for ending in ("-symbol.json", "-0001.params"):
         (tmp_path / f"net{ending}").write_bytes(Path(f"{found.prefix}{ending}").read_bytes())
     weights = tmp_path / "weights"
-    entry = import_checkpoint(tmp_path / "net", 1, weights, Wishes(name="p"))
+    entry = import_checkpoint(tmp_path / "net", 1, weights, ImportOptions(name="p"))
     data = bytearray((tmp_path / "net-0001.params").read_bytes())
     data[200] ^= 1
     (tmp_path / "net-0001.params").write_bytes(data)
@@ -93,14 +93,14 @@ def test_a_machine_without_the_right_python_says_so(tmp_path: Path, monkeypatch:
     with pytest.raises(
         OracleError, match=r"mxnet needs Python 3\.1, which is not on this machine as python3\.1"
     ):
-        prepare_oracle(tmp_path, SilentReport())
+        prepare_oracle(tmp_path, SILENT)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file", encoding="utf-8")
     with pytest.raises(OracleError, match="cannot write to"):
-        prepare_oracle(tmp_path / "data", SilentReport())
+        prepare_oracle(tmp_path / "data", SILENT)
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def mxnet() -> Oracle:
     folder = Settings().data_dir
     if not (folder / "mxnet-venv" / "onlooker-ready").is_file():
         pytest.skip("MXNet is not installed: `onlooker models verify --against-mxnet` does that")
-    return prepare_oracle(folder, SilentReport())
+    return prepare_oracle(folder, SILENT)
 
 
 @pytest.mark.parametrize("name", ["mobilefacenet-y1", "mtcnn-det1", "retinaface-mobile", "fr50"])
@@ -117,7 +117,7 @@ def test_mxnet_agrees(mxnet: Oracle, checkpoint: Callable, tmp_path: Path, name:
     found = checkpoint(name)
     # The nets of a cascade do not centre their pixels themselves.
     fed = {"mean": 127.5, "scale": 0.0078125} if name == "mtcnn-det1" else {}
-    entry = import_checkpoint(found.prefix, found.epoch, tmp_path, Wishes(name="x", **fed))
+    entry = import_checkpoint(found.prefix, found.epoch, tmp_path, ImportOptions(name="x", **fed))
     differences = list(compare(entry, tmp_path, mxnet))
     assert differences
     assert all(difference.relative <= found.close for difference in differences)
