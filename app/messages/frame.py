@@ -58,7 +58,8 @@ def decode_frame(key: bytes | None, value: bytes | None, headers: Mapping[str, b
     Raises:
         MessageError: key, value and headers are not those of a frame.
     """
-    headers = upgrade(Frame, dict(headers), _header(headers, "schema"))
+    if (found := _header(headers, "schema")) != version(Frame):
+        headers = upgrade(Frame, dict(headers), found)
     if not isinstance(value, bytes) or not value.startswith(_JPEG_START):
         raise MessageError("not-an-image", "a frame whose value is not a JPEG")
     numbers = {name: _header(headers, name) for name in ("seq", "captured", "pts", "width", "height")}
