@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from app.evaluation.points import Point, operate
 from app.evaluation.sample import Faces
-from app.evaluation.tally import Tally, settled
+from app.evaluation.tally import Tally
+from app.search import compare, settled
 
 __all__ = ["FMRS", "Comparisons", "compare_all", "count_matching_pairs"]
 
@@ -82,7 +83,7 @@ def _blocks(people: Faces) -> Iterator[_Block]:
     height = max(1, _BLOCK // max(1, len(faces)))
     for top in range(0, len(faces), height):
         owners, others = everybody[top : top + height], everybody[top:]
-        similarities = faces[top : top + height] @ faces[top:].T
+        similarities = compare(faces[top : top + height], faces[top:])
         # Each pair once: those right of the diagonal.
         once = np.triu(np.ones(similarities.shape, np.bool_), k=1)
         same = owners[:, None] == others[None, :]

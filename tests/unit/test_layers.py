@@ -16,7 +16,7 @@ FOREIGN = {"__main__.py", "oracle_process.py"}
 LAYERS = [
     {"errors", "logs", "settings", "messages", "topics", "metrics", "processes"},
     {"kafka"},
-    {"models", "tracking"},
+    {"models", "search", "tracking"},
     {"tables", "history", "sources", "broker", "evaluation"},
     {"agents"},
     {"web"},
@@ -25,7 +25,7 @@ LAYERS = [
 ]
 HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}
 #: What knows nothing of Kafka and HTTP.
-PURE = {"models", "tracking", "evaluation", "messages", "settings", "errors"}
+PURE = {"models", "search", "tracking", "evaluation", "messages", "settings", "errors"}
 NETWORK = {"faust", "aiokafka", "aiohttp", "mode"}
 
 FILES = sorted((ROOT / "app").rglob("*.py"))
@@ -62,6 +62,12 @@ def test_nothing_imports_upward(path: Path) -> None:
 @pytest.mark.parametrize("path", [path for path in FILES if part(path) in PURE], ids=name)
 def test_what_is_pure_knows_no_network(path: Path) -> None:
     assert not {module.partition(".")[0] for module in imported(path)} & NETWORK
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if part(path) == "search"], ids=name)
+def test_the_search_knows_nothing_of_what_is_searched_for(path: Path) -> None:
+    ours = {module for module in imported(path) if module.partition(".")[0] == "app"}
+    assert all(module.startswith("app.search") for module in ours)
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)

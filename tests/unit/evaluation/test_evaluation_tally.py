@@ -6,7 +6,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.evaluation.points import allowed_errors, operate
-from app.evaluation.tally import STEPS, Tally, settled
+from app.evaluation.tally import STEPS, Tally
+from app.search import settled
 
 SIMILARITIES = st.lists(
     st.one_of(
@@ -57,11 +58,6 @@ def test_a_vector_times_itself_is_one(seed: int) -> None:
     vector = np.random.default_rng(seed).normal(size=512).astype(np.float32)
     vector /= np.linalg.norm(vector)
     assert Tally([float(vector @ vector)]).at_least(1.0) == 1
-
-
-def test_what_is_told_apart_is_not_settled() -> None:
-    values = np.array([0.9999, 0.99998, 0.5, -1.0])
-    assert (settled(values) == values).all()
 
 
 def test_every_step_is_the_number_its_decimals_are_read_as() -> None:
