@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -108,9 +109,8 @@ class Identities:
             self.table.on_key_del(key)
 
     async def rebuild(self) -> None:
-        """Build the gallery from the table."""
-        people = [_readable(key, value) for key, value in self.table.items()]
-        await self.gallery.load(person for person in people if person)
+        """Build the gallery from the table; who has not changed is not read again."""
+        await self.gallery.load(self._people())
         if self.gallery.stale:
             _log.warning(
                 "%d templates were made by another embedder: enrol those people again", self.gallery.stale
@@ -122,6 +122,14 @@ class Identities:
             await self.gallery.remove(key.decode())
         elif person := _readable(key, value):
             await self.gallery.put(person)
+
+    def _people(self) -> Iterator[Person]:
+        """Give everybody of the table: who is in the gallery as they are in the table, as they are there."""
+        for key, value in self.table.items():
+            known = self.gallery.people.get(key.decode())
+            person = known if known and _is_of(known, value) else _readable(key, value)
+            if person:
+                yield person
 
     def _stored(self, key: bytes) -> Person | None:
         value = self.table.get(key)
@@ -149,6 +157,27 @@ def _enrolled(person: Person | None, enrolment: Enrolment) -> Person:
         revision=enrolment.id,
         templates=person.templates + added,
     )
+
+
+class _TemplateId(msgspec.Struct):
+    id: str
+
+
+class _Revised(msgspec.Struct):
+    """The part of a person that changes with each enrolment; the rest is passed over unread."""
+
+    revision: str
+    templates: list[_TemplateId]
+
+
+def _is_of(person: Person, value: bytes) -> bool:
+    """Tell whether `value` holds just this version of a person."""
+    try:
+        stored = msgspec.msgpack.decode(value, type=_Revised)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return False
+    ids = [template.id for template in stored.templates]
+    return stored.revision == person.revision and ids == [template.id for template in person.templates]
 
 
 def _readable(key: bytes, value: bytes) -> Person | None:
