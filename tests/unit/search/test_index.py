@@ -1,7 +1,9 @@
 """The index finds whom a search of everything finds, whoever came and went before."""
 
+import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from app.models.arrays import Floats
 from app.search import Index, Nearest
+from app.search.chunk import Chunk
 
 #: Their products are exact in any order: 0, and halves and wholes of both signs.
 VECTORS = [np.array(vector, np.float32) for vector in (*product((-0.5, 0.5), repeat=4), *np.eye(4).tolist())]
@@ -170,6 +173,46 @@ def test_who_was_removed_is_not_kept_in_memory() -> None:
     assert "ada" not in chunk.view.owners
 
 
+@pytest.mark.parametrize("step", ["add", "remove", "extend"])
+def test_a_search_in_the_midst_of_a_change_sees_what_was_before_it(
+    step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = Index(chunk=4)
+    for number, vector in enumerate(VECTORS[:9]):
+        index.add(f"p{number}", vector[None])
+    real, between = getattr(Chunk, step), list[Nearest]()
+
+    def watched(*arguments: object) -> None:
+        between.append(index.search(np.stack(VECTORS)))
+        real(*arguments)
+        between.append(index.search(np.stack(VECTORS)))
+
+    monkeypatch.setattr(Chunk, step, watched)
+    changes = [
+        change
+        for owner in ("p0", "p5", "p1", "p8")
+        for change in (partial(index.add, owner, np.stack(VECTORS[10:12])), partial(index.remove, owner))
+    ]
+    looks = 0
+    for change in changes:
+        before = answers(index.search(np.stack(VECTORS)))
+        between.clear()
+        change()
+        assert all(answers(found) == before for found in between)
+        looks += len(between)
+    assert looks
+
+
+@pytest.fixture
+def restless() -> Iterator[None]:
+    """Let threads take turns as often as they can."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+@pytest.mark.usefixtures("restless")
 def test_a_search_in_a_thread_sees_one_moment_while_others_come_and_go() -> None:
     """Whoever searches finds all templates of a person or none, and those who are always there always."""
     axes = np.eye(16, dtype=np.float32)
