@@ -72,11 +72,13 @@ class Identify:
     async def _take_in(self, message: Received, partition: OwnedPartition) -> None:
         try:
             faces = decode(Faces, message.value)
-            seen = await _seen(faces, self._gallery)
-            if partition.revoked:
-                return
             stream = partition.stream(faces.stream)
-            sightings = self._observe(message, faces, seen, stream)
+            sightings: list[Sighting] = []
+            if message.offset >= stream.next:
+                seen = await _seen(faces, self._gallery)
+                if partition.revoked:
+                    return
+                sightings = self._observe(message, faces, seen, stream)
         except Exception as error:
             # An agent that fails ends the worker, and the next one would fail on the same message.
             await self._dead_letters.send_failed(message, error)
@@ -87,8 +89,6 @@ class Identify:
     def _observe(
         self, message: Received, faces: Faces, seen: list[Seen], stream: OwnedStream
     ) -> list[Sighting]:
-        if message.offset < stream.next:
-            return []
         revision = message.offset
         moment = Moment(faces.stream, faces.partition, faces.offset, faces.live, faces.captured, revision)
         sightings = stream.tracker.observe(moment, seen)
