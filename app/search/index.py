@@ -39,7 +39,7 @@ class Index:
     reads is never written again (see `Chunk`), and a change is seen by replacing one tuple.
     """
 
-    def __init__(self, chunk: int = 4096) -> None:
+    def __init__(self, chunk: int = 2048) -> None:
         """Set up an empty index, in chunks of so many templates; an owner who has more has a larger one."""
         self._chunk = chunk
         self._chunks: list[Chunk] = []
