@@ -73,7 +73,12 @@ class Identify:
         try:
             faces = decode(Faces, message.value)
             stream = partition.stream(faces.stream)
-            sightings = self._observe(message, faces, stream)
+            sightings: list[Sighting] = []
+            if message.offset >= stream.next:
+                seen = await _seen(faces, self._gallery)
+                if partition.revoked:
+                    return
+                sightings = self._observe(message, faces, seen, stream)
         except Exception as error:
             # An agent that fails ends the worker, and the next one would fail on the same message.
             await self._dead_letters.send_failed(message, error)
@@ -81,12 +86,12 @@ class Identify:
             await self._publish(partition, stream, sightings)
         partition.faces, partition.next = message.ledger, message.offset + 1
 
-    def _observe(self, message: Received, faces: Faces, stream: OwnedStream) -> list[Sighting]:
-        if message.offset < stream.next:
-            return []
+    def _observe(
+        self, message: Received, faces: Faces, seen: list[Seen], stream: OwnedStream
+    ) -> list[Sighting]:
         revision = message.offset
         moment = Moment(faces.stream, faces.partition, faces.offset, faces.live, faces.captured, revision)
-        sightings = stream.tracker.observe(moment, _seen(faces, self._gallery))
+        sightings = stream.tracker.observe(moment, seen)
         stream.next, stream.changed, stream.heard = message.offset + 1, True, time.monotonic()
         if sightings is None:
             self._metrics.repeated.labels(faces.stream).inc()
@@ -128,10 +133,11 @@ class Identify:
         state.pending, stream.changed = [], True
 
 
-def _seen(faces: Faces, gallery: Gallery) -> list[Seen]:
+async def _seen(faces: Faces, gallery: Gallery) -> list[Seen]:
+    matches = await gallery.name(faces)
     sizes = (faces.boxes[:, 2:] - faces.boxes[:, :2]).min(axis=1)
     return [
         Seen(match.person, match.name, match.similarity, match.nearest, float(size), crop)
-        for match, size, crop in zip(gallery.name(faces), sizes, faces.crops, strict=True)
+        for match, size, crop in zip(matches, sizes, faces.crops, strict=True)
         if match is not None
     ]

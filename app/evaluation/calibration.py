@@ -12,12 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.evaluation.comparisons import compare_all, count_matching_pairs
 from app.evaluation.errors import EvaluationError
 from app.evaluation.histogram import ScoreHistogram, allowed_errors
 from app.evaluation.identification import Searches, assign_roles, search
 from app.evaluation.sample import Faces
+from app.search import decide
 
 __all__ = [
     "FPIRS",
@@ -165,21 +167,26 @@ def _check(people: Faces, gallery: int, threshold: float, fmr: float, margin: fl
     chosen = roles.known[:gallery]
     known, strangers = search(people, chosen, roles.strangers)
     enrolled = sum(people[name][0] is not None for name in chosen)
-    if not enrolled or not len(strangers.best):
+    searches = len(strangers.right)
+    if not enrolled or not searches:
         return None
-    named = int((strangers.best >= threshold).sum())
-    identified = known.right & (known.best >= threshold)
+    named = int(_named(strangers, threshold).sum())
+    identified = known.right & _named(known, threshold)
     expected = -math.expm1(enrolled * math.log1p(-fmr))
     return Check(
         gallery=enrolled,
-        searches=len(strangers.best),
+        searches=searches,
         named=named,
-        fpir=named / len(strangers.best),
+        fpir=named / searches,
         expected=expected,
         identified=float(identified.sum() / len(known)),
-        identified_with_margin=float((identified & (known.lead >= margin)).sum() / len(known)),
+        identified_with_margin=float((known.right & _named(known, threshold, margin)).sum() / len(known)),
         beyond_chance=_is_beyond_chance(people, roles.strangers, strangers, threshold, expected),
     )
+
+
+def _named(searches: Searches, threshold: float, margin: float = 0.0) -> NDArray[np.bool_]:
+    return decide(searches.nearest, threshold, margin)
 
 
 def _is_beyond_chance(
@@ -188,7 +195,7 @@ def _is_beyond_chance(
     """Tell whether more strangers were named, each by their first face, than the rate `expected` explains."""
     owners = [number for number, name in enumerate(names) for face in people[name] if face is not None]
     _, firsts = np.unique(owners, return_index=True)
-    named = int((searches.best[firsts] >= threshold).sum())
+    named = int(_named(searches, threshold)[firsts].sum())
     return tail(named, len(firsts), expected) < _CHANCE
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.evaluation.histogram import Point, ScoreHistogram, operating_point, settled
+from app.evaluation.histogram import Point, ScoreHistogram, operating_point
 from app.evaluation.sample import Faces
+from app.search import compare, settled
 
 __all__ = ["FMRS", "Comparisons", "compare_all", "count_matching_pairs"]
 
@@ -81,7 +82,7 @@ def _blocks(people: Faces) -> Iterator[_Block]:
     height = max(1, _BLOCK // max(1, len(faces)))
     for top in range(0, len(faces), height):
         owners, others = everybody[top : top + height], everybody[top:]
-        similarities = faces[top : top + height] @ faces[top:].T
+        similarities = compare(faces[top : top + height], faces[top:])
         # Each pair once: those right of the diagonal.
         once = np.triu(np.ones(similarities.shape, np.bool_), k=1)
         same = owners[:, None] == others[None, :]

@@ -10,26 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["STEP", "STEPS", "Point", "ScoreHistogram", "allowed_errors", "operating_point", "settled"]
+from app.search import settled
+
+__all__ = ["STEP", "STEPS", "Point", "ScoreHistogram", "allowed_errors", "operating_point"]
 
 _EACH = 10_000
 #: Thresholds are multiples of this.
 STEP = 1 / _EACH
 #: Every threshold there is, -1 to 1; each is the number that its four decimals are read as.
 STEPS: NDArray[np.float64] = np.arange(-_EACH, _EACH + 1) / _EACH
-
-#: What lies this near to 1 is 1: a single-precision vector times itself seldom is, exactly.
-_ROUNDING = 1e-5
-
-
-def settled(similarities: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return similarities as they are counted and compared: what rounding put beside 1 is 1.
-
-    Double precision is what the gallery compares in, whatever they were computed in.
-    """
-    values = similarities.astype(np.float64).clip(-1.0, 1.0)
-    values[values >= 1.0 - _ROUNDING] = 1.0
-    return values
 
 
 class ScoreHistogram:

@@ -11,17 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.evaluation.histogram import Point, ScoreHistogram, operating_point, settled
+from app.evaluation.histogram import Point, ScoreHistogram, operating_point
 from app.evaluation.sample import Faces
 from app.models.arrays import Floats
+from app.search import Index, Nearest
 
 __all__ = ["FPIRS", "Identification", "Roles", "Searches", "assign_roles", "identify", "search"]
 
 #: The false-positive identification rates that are looked at.
 FPIRS = (1e-2, 1e-3)
-
-#: Probes that are searched for at once.
-_BLOCK = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +36,18 @@ class Roles:
 class Searches:
     """What a gallery with one picture of each said of probes; a probe without a face has no search.
 
-    best: (N,) float64, similarity to the nearest enrolled person.
+    nearest: of the N probes with a face.
     right: (N,) whether that is the person; never for a stranger.
-    lead: (N,) float64, by how much they lead the second one.
     without_face: probes that were not searched for.
     """
 
-    best: NDArray[np.float64]
+    nearest: Nearest
     right: NDArray[np.bool_]
-    lead: NDArray[np.float64]
     without_face: int
 
     def __len__(self) -> int:
         """How many probes there were, those without a face among them."""
-        return len(self.best) + self.without_face
+        return len(self.right) + self.without_face
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +94,8 @@ def identify(people: Faces) -> Identification | None:
     if roles is None:
         return None
     known, strangers = search(people, roles.known, roles.strangers)
-    right = ScoreHistogram(known.best[known.right])
-    impostors = ScoreHistogram(strangers.best)
+    right = ScoreHistogram(known.nearest.similarities[known.right])
+    impostors = ScoreHistogram(strangers.nearest.similarities)
     enrolled = sum(people[name][0] is not None for name in roles.known)
     return Identification(
         enrolled=enrolled,
@@ -117,31 +113,25 @@ def identify(people: Faces) -> Identification | None:
 
 def search(people: Faces, known: Sequence[str], strangers: Sequence[str]) -> tuple[Searches, Searches]:
     """Enrol the first picture of each of `known`; search for their others, and for all of `strangers`."""
-    enrolled = {name: face for name in known if (face := people[name][0]) is not None}
-    gallery = np.stack(list(enrolled.values())) if enrolled else None
-    place = {name: row for row, name in enumerate(enrolled)}
-    theirs = [(place.get(name, -1), face) for name in known for face in people[name][1:]]
-    others = [(-1, face) for name in strangers for face in people[name]]
-    return _search(gallery, theirs), _search(gallery, others)
+    index = Index()
+    for name in known:
+        if (face := people[name][0]) is not None:
+            index.add(name, face[None])
+    theirs = [(name, face) for name in known for face in people[name][1:]]
+    # Who is not enrolled is never the right one.
+    others = [(None, face) for name in strangers for face in people[name]]
+    return _search(index, theirs), _search(index, others)
 
 
-def _search(gallery: Floats | None, probes: Sequence[tuple[int, Floats | None]]) -> Searches:
-    """Look `probes`, each with the row of its person, up in `gallery`, (G, D)."""
-    usable = [(owner, face) for owner, face in probes if face is not None]
-    count = len(usable)
-    owners = np.array([owner for owner, _ in usable], np.intp)
-    # What an empty gallery says.
-    best, second = np.full(count, -1.0), np.full(count, -1.0)
-    right = np.zeros(count, np.bool_)
-    for top in range(0, count if gallery is not None else 0, _BLOCK):
-        some = slice(top, top + _BLOCK)
-        similarities = settled(np.stack([face for _, face in usable[some]]) @ np.asarray(gallery).T)
-        nearest = similarities.argmax(axis=1)
-        best[some] = similarities.max(axis=1)
-        right[some] = nearest == owners[some]
-        if similarities.shape[1] > 1:
-            second[some] = np.partition(similarities, -2, axis=1)[:, -2]
-    return Searches(best, right, best - second, len(probes) - count)
+def _search(index: Index, probes: Sequence[tuple[str | None, Floats | None]]) -> Searches:
+    """Look `probes`, each with who it is, up in `index`."""
+    faces = [face for _, face in probes if face is not None]
+    nearest = index.search(np.stack(faces) if faces else np.empty((0, 0), np.float32))
+    people = [person for person, face in probes if face is not None]
+    right = [
+        person is not None and person == owner for person, owner in zip(people, nearest.owners, strict=True)
+    ]
+    return Searches(nearest, np.array(right, np.bool_), len(probes) - len(faces))
 
 
 def _lot(name: str) -> bytes:

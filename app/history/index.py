@@ -46,8 +46,8 @@ CREATE TABLE origin (log TEXT NOT NULL);
 """
 #: Raised whenever the tables change.
 _TABLES_VERSION = 2
-#: An index of another version is built again from the log. So is that of a program that knew fewer versions of
-#: sightings: it passed over those that are newer.
+#: An index of another version is built again from the log. So is that of a program which knew fewer versions
+#: of sightings: it passed over those that are newer.
 _SCHEMA = Schema("index of sightings", version=_TABLES_VERSION * 1000 + version(Sighting), tables=_TABLES)
 
 _UPSERT = """

@@ -1,7 +1,8 @@
 """The gallery: the enrolled people in memory, searched exactly."""
 
 import asyncio
-from collections import Counter, deque
+import time
+from collections import deque
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.messages import Faces, Gate, Person
+from app.search import Index, Nearest, decide
 
 __all__ = ["Gallery", "Match"]
 
@@ -32,11 +34,17 @@ _NOBODY = Match(None, None, -1.0, None)
 #: Revisions that are remembered for those who wait: one may be overtaken before its waiter looks.
 _REMEMBERED = 1000
 
+#: Comparisons that are made on the event loop: half a millisecond, of which a thread would cost a fifth.
+_DIRECT = 4000
+
+#: Seconds after which others get their turn on the event loop while everybody is loaded.
+_TURN = 0.002
+
 
 class Gallery:
     """Every template of every enrolled person, made by one embedder.
 
-    Arguments:
+    Args:
         embedder: the net, ``name@digits``; templates of another one are kept but never matched.
         threshold: least cosine similarity for a name.
         margin: by how much the best person must lead the second one.
@@ -48,9 +56,14 @@ class Gallery:
         self.margin = margin
         self._people: dict[str, Person] = {}
         self._unreadable: set[str] = set()
+        #: By the length of the templates: an embedder has one, whatever else a message may bring.
+        self._indexes: dict[int, Index] = {}
+        self._stale = 0
         self._revisions: deque[str] = deque(maxlen=_REMEMBERED)
         self._changed = asyncio.Condition()
-        self._index: _Index | None = None
+        self._loading = asyncio.Lock()
+        #: Who came or went while everybody is loaded: that is newer than what is loaded.
+        self._overtaken: set[str] = set()
 
     @property
     def people(self) -> Mapping[str, Person]:
@@ -65,40 +78,58 @@ class Gallery:
     @property
     def templates(self) -> int:
         """How many templates can be matched."""
-        return len(self._searchable().owners)
+        return max(map(len, self._indexes.values()), default=0)
 
     @property
     def stale(self) -> int:
         """How many templates another embedder made: those photographs must be enrolled again."""
-        return sum(
-            template.embedder != self.embedder
-            for person in self._people.values()
-            for template in person.templates
-        )
+        return self._stale
 
-    async def load(self, people: Iterable[Person], unreadable: Iterable[str] = ()) -> None:
-        """Replace everybody."""
-        self._people = {person.id: person for person in people}
-        self._unreadable = set(unreadable)
-        self._revisions.extend(person.revision for person in self._people.values())
+    async def load(self, people: Iterable[Person], unreadable: Collection[str] = ()) -> None:
+        """Replace everybody; others get their turn on the event loop while `people` are gone through.
+
+        Who is the very object that the gallery has is not touched. `unreadable` is looked at when `people`
+        have been gone through, and may be filled on the way.
+        """
+        async with self._loading:
+            self._overtaken.clear()
+            listed = set()
+            turn = time.monotonic() + _TURN
+            for person in people:
+                listed.add(person.id)
+                if person.id not in self._overtaken and self._people.get(person.id) is not person:
+                    self._put(person)
+                if time.monotonic() > turn:
+                    await asyncio.sleep(0)
+                    turn = time.monotonic() + _TURN
+            for gone in self._people.keys() - listed - self._overtaken:
+                self._remove(gone)
+            self._unreadable &= self._overtaken
+            self._unreadable |= set(unreadable) - self._overtaken
         await self._announce()
 
     async def put(self, person: Person) -> None:
         """Add a person, or replace them."""
-        self._people[person.id] = person
         self._unreadable.discard(person.id)
-        self._revisions.append(person.revision)
+        self._overtake(person.id)
+        self._put(person)
         await self._announce()
 
     async def remove(self, person: str) -> None:
         """Remove a person; nothing happens where there is no such one."""
-        if self._people.pop(person, None) is not None or person in self._unreadable:
+        self._overtake(person)
+        known = person in self._people
+        if known:
+            self._remove(person)
+        if known or person in self._unreadable:
             self._unreadable.discard(person)
             await self._announce()
 
     async def leave_out(self, person: str) -> None:
         """Know of somebody that they are enrolled, and cannot be read."""
-        self._people.pop(person, None)
+        self._overtake(person)
+        if person in self._people:
+            self._remove(person)
         self._unreadable.add(person)
         await self._announce()
 
@@ -119,81 +150,71 @@ class Gallery:
         async with self._changed:
             await self._changed.wait_for(arrived)
 
-    def match(self, embeddings: NDArray[np.floating]) -> list[Match]:
-        """Find the person of each face.
+    async def match(self, embeddings: NDArray[np.floating]) -> list[Match]:
+        """Find the person of each face; in a large gallery, off the event loop.
 
-        Arguments:
+        Args:
             embeddings: (N, D), unit length.
         """
-        index = self._searchable()
-        if not index.owners.size or embeddings.shape[1] != index.templates.shape[1]:
-            return [_NOBODY] * len(embeddings)
-        similarities = np.asarray(embeddings, np.float32) @ index.templates.T
-        best = np.maximum.reduceat(similarities, index.starts, axis=1)
-        return [self._decide(index, row) for row in best]
+        index = self._indexes.get(embeddings.shape[1], Index())
+        while True:
+            if len(index) * len(embeddings) <= _DIRECT:
+                found = index.search(embeddings)
+            else:
+                found = await asyncio.to_thread(index.search, embeddings)
+            # Who was removed meanwhile is not to be named, and another one may be the nearest.
+            if all(owner is None or owner in index for owner in found.owners):
+                return self._matches(found)
 
-    def name(self, faces: Faces) -> list[Match | None]:
+    async def name(self, faces: Faces) -> list[Match | None]:
         """Find the person of every face of a frame; None for those without an embedding to compare."""
         if faces.embedder != self.embedder:
             return [None] * len(faces)
         passed = [row for row in range(len(faces)) if faces.gates[row] == Gate.PASSED]
         matches: list[Match | None] = [None] * len(faces)
-        for row, match in zip(passed, self.match(faces.embeddings[passed]) if passed else [], strict=True):
-            matches[row] = match
+        if passed:
+            for row, match in zip(passed, await self.match(faces.embeddings[passed]), strict=True):
+                matches[row] = match
         return matches
 
-    def _decide(self, index: "_Index", best: NDArray[np.float32]) -> Match:
-        nearest = int(best.argmax())
-        similarity = float(best[nearest])
-        second = float(np.partition(best, -2)[-2]) if len(best) > 1 else -1.0
-        person = index.people[nearest]
-        if similarity >= self.threshold and similarity - second >= self.margin:
-            return Match(person.id, person.name, similarity, person.id)
-        return Match(None, None, similarity, person.id)
+    def _matches(self, nearest: Nearest) -> list[Match]:
+        named = decide(nearest, self.threshold, self.margin).tolist()
+        matches = []
+        for owner, similarity, is_them in zip(
+            nearest.owners, nearest.similarities.tolist(), named, strict=True
+        ):
+            if owner is None:
+                matches.append(_NOBODY)
+            elif is_them:
+                matches.append(Match(owner, self._people[owner].name, similarity, owner))
+            else:
+                matches.append(Match(None, None, similarity, owner))
+        return matches
 
-    def _searchable(self) -> "_Index":
-        """Return the index, built again if somebody came or went since the last search."""
-        if self._index is None:
-            self._index = _Index(self._people.values(), self.embedder)
-        return self._index
+    def _overtake(self, person: str) -> None:
+        if self._loading.locked():
+            self._overtaken.add(person)
+
+    def _put(self, person: Person) -> None:
+        if person.id in self._people:
+            self._remove(person.id)
+        self._people[person.id] = person
+        self._revisions.append(person.revision)
+        by_length: dict[int, list[NDArray[np.float32]]] = {}
+        for template in person.templates:
+            if template.embedder != self.embedder:
+                self._stale += 1
+            elif len(template.embedding):
+                by_length.setdefault(len(template.embedding), []).append(template.embedding)
+        for length, embeddings in by_length.items():
+            self._indexes.setdefault(length, Index()).add(person.id, np.stack(embeddings))
+
+    def _remove(self, person: str) -> None:
+        gone = self._people.pop(person)
+        self._stale -= sum(template.embedder != self.embedder for template in gone.templates)
+        for index in self._indexes.values():
+            index.remove(person)
 
     async def _announce(self) -> None:
-        self._index = None
         async with self._changed:
             self._changed.notify_all()
-
-
-class _Index:
-    """The templates as one matrix, each person's side by side; those of an odd length are left out."""
-
-    def __init__(self, people: Collection[Person], embedder: str) -> None:
-        dimension = _dimension(people, embedder)
-        rows: list[NDArray[np.float32]] = []
-        starts: list[int] = []
-        owners: list[int] = []
-        self.people: list[Person] = []
-        for person in people:
-            usable = [
-                template.embedding
-                for template in person.templates
-                if template.embedder == embedder and len(template.embedding) == dimension
-            ]
-            if usable:
-                starts.append(len(rows))
-                owners.extend([len(self.people)] * len(usable))
-                self.people.append(person)
-                rows.extend(usable)
-        self.templates: NDArray[np.float32] = np.stack(rows) if rows else np.empty((0, 0), np.float32)
-        self.starts = np.array(starts, np.intp)
-        self.owners = np.array(owners, np.intp)
-
-
-def _dimension(people: Iterable[Person], embedder: str) -> int:
-    """Return the length that most templates of an embedder have."""
-    lengths = Counter(
-        len(template.embedding)
-        for person in people
-        for template in person.templates
-        if template.embedder == embedder
-    )
-    return max(lengths, key=lengths.__getitem__, default=0)

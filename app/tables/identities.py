@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
@@ -117,15 +118,9 @@ class Identities:
             self.table.on_key_del(key)
 
     async def rebuild(self) -> None:
-        """Build the gallery from the table."""
-        people: list[Person] = []
+        """Build the gallery from the table; who has not changed is not read again."""
         unreadable: dict[str, MessageError] = {}
-        for key, value in self.table.items():
-            try:
-                people.append(decode(Person, value))
-            except MessageError as error:
-                unreadable[_id(key)] = error
-        await self.gallery.load(people, unreadable)
+        await self.gallery.load(self._people(unreadable), unreadable)
         if unreadable:
             shown = ", ".join([*islice(unreadable, _SHOWN), *(["..."] if len(unreadable) > _SHOWN else [])])
             first = next(iter(unreadable.values()))
@@ -145,6 +140,18 @@ class Identities:
         except MessageError as error:
             await self.gallery.leave_out(person)
             _log.error("the person %s cannot be read and is left out: %s", person, error)
+
+    def _people(self, unreadable: dict[str, MessageError]) -> Iterator[Person]:
+        """Give everybody of the table: who is in the gallery as they are in the table, as they are there.
+
+        Who cannot be read goes to `unreadable` instead, with the reason.
+        """
+        for key, value in self.table.items():
+            known = self.gallery.people.get(_id(key))
+            try:
+                yield known if known and _is_of(known, value) else decode(Person, value)
+            except MessageError as error:
+                unreadable[_id(key)] = error
 
     def _stored(self, key: bytes) -> Person | None:
         value = self.table.get(key)
@@ -176,6 +183,27 @@ def _enrolled(person: Person | None, enrolment: Enrolment) -> Person:
         revision=enrolment.id,
         templates=person.templates + added,
     )
+
+
+class _TemplateId(msgspec.Struct):
+    id: str
+
+
+class _Revised(msgspec.Struct):
+    """The part of a person that changes with each enrolment; the rest is passed over unread."""
+
+    revision: str
+    templates: list[_TemplateId]
+
+
+def _is_of(person: Person, value: bytes) -> bool:
+    """Tell whether `value` holds just this version of a person."""
+    try:
+        stored = msgspec.msgpack.decode(value, type=_Revised)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return False
+    ids = [template.id for template in stored.templates]
+    return stored.revision == person.revision and ids == [template.id for template in person.templates]
 
 
 def _id(key: bytes) -> str:

@@ -84,14 +84,14 @@ async def undisturbed(cluster: Cluster, log: Log) -> list[Sighting]:
     for place in sorted(log.faces):
         faces = log.faces[place][0]
         moment = Moment(faces.stream, faces.partition, faces.offset, faces.live, faces.captured, 0)
-        newest |= {seen.id: seen for seen in visits.observe(moment, named(faces, gallery)) or ()}
+        newest |= {seen.id: seen for seen in visits.observe(moment, await named(faces, gallery)) or ()}
     return [*(newest | {seen.id: seen for seen in visits.close(0)}).values()]
 
 
-def named(faces: Faces, gallery: Gallery) -> list[Seen]:
+async def named(faces: Faces, gallery: Gallery) -> list[Seen]:
     return [
         Seen(match.person, match.name, match.similarity, match.nearest, 1.0, None)
-        for match in gallery.name(faces)
+        for match in await gallery.name(faces)
         if match
     ]
 

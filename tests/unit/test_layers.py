@@ -28,7 +28,7 @@ LAYERS = [
     },
     {"kafka"},
     {"weights"},
-    {"models", "tracking"},
+    {"models", "search", "tracking"},
     {"importers", "enrolment", "tables", "history", "sources", "broker", "evaluation"},
     {"agents"},
     {"web"},
@@ -40,6 +40,7 @@ HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}
 PURE = {
     "weights",
     "models",
+    "search",
     "importers",
     "tracking",
     "enrolment",
@@ -92,6 +93,12 @@ def test_what_is_pure_knows_no_network(path: Path) -> None:
 def test_messages_are_imported_from_their_package_alone(path: Path) -> None:
     inner = {f"app.messages.{module.stem}" for module in (ROOT / "app" / "messages").glob("*.py")}
     assert not {*imported(path)} & inner
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if part(path) == "search"], ids=name)
+def test_the_search_knows_nothing_of_what_is_searched_for(path: Path) -> None:
+    ours = {module for module in imported(path) if module.partition(".")[0] == "app"}
+    assert all(module.startswith("app.search") for module in ours)
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)

@@ -158,7 +158,7 @@ class Hub:
         await asyncio.sleep(1 / self._settings.view_fps - (time.monotonic() - start))
 
     async def _view(self, recognised: Recognised) -> View:
-        faces = self._named(recognised)
+        faces = await self._named(recognised)
         frame = recognised.frame
         drawing = partial(render, frame.jpeg, faces, self._settings.view_side, self._settings.view_quality)
         jpeg = await asyncio.get_running_loop().run_in_executor(self._thread, drawing)
@@ -166,13 +166,12 @@ class Hub:
         width, height = recognised.faces.width, recognised.faces.height
         return View(frame.stream, frame.captured, recognised.faces.offset, width, height, faces, jpeg)
 
-    def _named(self, recognised: Recognised) -> tuple[NamedFace, ...]:
+    async def _named(self, recognised: Recognised) -> tuple[NamedFace, ...]:
         faces = recognised.faces
+        matches = await self._gallery.name(faces)
         return tuple(
             _named(box, float(score), match)
-            for box, score, match in zip(
-                faces.boxes.tolist(), faces.scores, self._gallery.name(faces), strict=True
-            )
+            for box, score, match in zip(faces.boxes.tolist(), faces.scores, matches, strict=True)
         )
 
 

@@ -9,7 +9,7 @@ from makers import EMBEDDER, axis
 from studio import until
 from workbench import Desk, Stage, faces_of
 
-from app.messages import Checkpoint, encode
+from app.messages import Checkpoint, Faces, encode
 from app.tables.gallery import Gallery
 from app.tracking.state import read_state
 
@@ -166,6 +166,56 @@ async def test_a_partition_may_go_while_sightings_are_told(
     assert [sighting.stream for sighting in told if not sighting.open] == (
         ["door"] if held == "sightings" else []
     )
+
+
+class SlowGallery:
+    """Lets a gallery take its time to name faces."""
+
+    def __init__(self, gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked, self.answer = asyncio.Event(), asyncio.Event()
+        name = gallery.name
+
+        async def slow(faces: Faces) -> Any:
+            self.asked.set()
+            await self.answer.wait()
+            return await name(faces)
+
+        monkeypatch.setattr(gallery, "name", slow)
+
+
+async def test_a_partition_may_go_while_its_faces_are_matched(
+    stage: Stage, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, desk = SlowGallery(gallery, monkeypatch), Desk(stage, gallery)
+    async with desk.context as agent:
+        await desk.send(agent, *faces_of(axis(0), count=1))
+        await asyncio.wait_for(slow.asked.wait(), 30)
+        (gone,) = [one for one in desk.partitions if one.number == 0]
+        desk.partitions.assign([1])
+        stage.ledger.close(("faces", 0))
+        slow.answer.set()
+        await desk.send(agent, *faces_of(axis(1), count=1, stream="yard"), partition=1)
+        (told,) = await desk.sightings(1)
+    assert told.stream == "yard"
+    # Others have it: nothing of what came of it is counted here.
+    assert (gone.streams["door"].next, gone.streams["door"].changed, gone.faces) == (0, False, None)
+
+
+async def test_no_checkpoint_is_written_between_the_matching_of_faces_and_what_they_change(
+    stage: Stage, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, desk = SlowGallery(gallery, monkeypatch), Desk(stage, gallery)
+    async with desk.context as agent:
+        await desk.send(agent, *faces_of(axis(0), count=2))
+        await asyncio.wait_for(slow.asked.wait(), 30)
+        writing = asyncio.create_task(desk.partitions.checkpoint())
+        await asyncio.sleep(0.02)
+        assert not writing.done()
+        slow.answer.set()
+        await writing
+        told = await desk.sightings(2)
+    assert [sighting.frames for sighting in told] == [1, 2]
+    assert [checkpoint.next for checkpoint in desk.checkpoints()][:1] == [1]
 
 
 async def test_a_stream_may_begin_while_sightings_are_told(

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.evaluation.histogram import STEPS, ScoreHistogram, allowed_errors, operating_point, settled
+from app.evaluation.histogram import STEPS, ScoreHistogram, allowed_errors, operating_point
+from app.search import settled
 
 SIMILARITIES = st.lists(
     st.one_of(
@@ -58,11 +59,6 @@ def test_a_vector_times_itself_is_one(seed: int) -> None:
     vector = np.random.default_rng(seed).normal(size=512).astype(np.float32)
     vector /= np.linalg.norm(vector)
     assert ScoreHistogram([float(vector @ vector)]).at_least(1.0) == 1
-
-
-def test_what_is_told_apart_is_not_settled() -> None:
-    values = np.array([0.9999, 0.99998, 0.5, -1.0])
-    assert (settled(values) == values).all()
 
 
 def test_every_step_is_the_number_its_decimals_are_read_as() -> None:

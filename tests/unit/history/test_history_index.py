@@ -16,7 +16,7 @@ from makers import make_sighting, newer
 from app.history import index as module
 from app.history.index import Entry, History, HistoryUnavailableError, Query
 from app.kafka.follower import Follower, ReadFrom
-from app.messages import MessageError, encode, version
+from app.messages import MessageError, Sighting, encode, version
 
 Said = Callable[[], list[str]]
 
