@@ -32,6 +32,7 @@ from app.tables.gallery import Gallery
 from app.tables.identities import Identities
 from app.topics import Topics, TopicSpec
 from app.tracking.visits import VisitRules
+from app.web.events import EventViews
 from app.web.live.hub import Hub
 from app.web.live.socket import LiveSocket
 from app.web.people import PeopleViews
@@ -145,6 +146,7 @@ class Parts:
             StreamViews(self.streams, self.gallery, self.hub),
             LiveSocket(self.streams, self.hub),
             SightingViews(self.history),
+            EventViews(self.history),
         )
         mount(cast(Web, app.web).web_app, settings, [route for view in views for route in view.routes()])
 

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from app.history.index import History
 from app.kafka.delivery import Position
 from app.kafka.intake import Received
 from app.kafka.ledger import PartitionLedger
-from app.messages import Enrolment, Faces, Frame, Person, Sighting, StreamStatus, Template
+from app.messages import Enrolment, Faces, Frame, Person, Sighting, StreamStatus, Template, encode
 from app.models.gate import Gate
 from app.topics import TopicSpec
 
@@ -171,3 +172,16 @@ class KeptDelivery:
             if not landed.cancelled():
                 landed.set_result(Position(message.partition or 0, len(kept) - 1))
         self._changed.set()
+
+
+class SightingLog:
+    """Writes sightings to the history as the follower of the log would."""
+
+    def __init__(self, history: History) -> None:
+        self.history = history
+        self._next: dict[int, int] = {}
+
+    async def write(self, identity: str, partition: int = 0, **more: Any) -> None:
+        offset = self._next.get(partition, 0)
+        self._next[partition] = offset + 1
+        await self.history.add([(partition, offset, encode(make_sighting(id=identity, **more)))])

@@ -6,9 +6,9 @@ from aiohttp import web
 
 from app.settings import Settings
 from app.web.access import Access
-from app.web.endless import prepare
 from app.web.errors import errors_as_json
 from app.web.page import page_routes
+from app.web.streaming import prepare
 
 __all__ = ["mount"]
 

@@ -10,10 +10,10 @@ from aiohttp import web
 from app.history.streams import Streams, heard_last, is_live, state_of
 from app.messages import StreamStatus
 from app.tables.gallery import Gallery
-from app.web.endless import endless
 from app.web.errors import api_error
 from app.web.live.hub import Hub, StreamEndedError, Viewer
 from app.web.live.view import View
+from app.web.streaming import streaming
 
 __all__ = ["StreamViews"]
 
@@ -68,7 +68,7 @@ class StreamViews:
             headers={"Content-Type": f"multipart/x-mixed-replace; boundary={_BOUNDARY}"}
         )
         async with self._hub.watch(stream) as viewer:
-            endless(request)
+            streaming(request)
             await response.prepare(request)
             with suppress(ConnectionError):
                 await _send(request, response, viewer, person)

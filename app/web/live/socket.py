@@ -10,9 +10,9 @@ import msgspec
 from aiohttp import WSMsgType, web
 
 from app.history.streams import Streams
-from app.web.endless import endless
 from app.web.live.hub import Hub
 from app.web.live.view import View
+from app.web.streaming import streaming
 
 __all__ = ["LiveSocket"]
 
@@ -43,7 +43,7 @@ class LiveSocket:
     async def live(self, request: web.Request) -> web.WebSocketResponse:
         """Send views of the streams that the page asks for, whenever it asks anew."""
         socket = web.WebSocketResponse(heartbeat=_HEARTBEAT, max_msg_size=_LONGEST_WISH)
-        endless(request)
+        streaming(request)
         await socket.prepare(request)
         session = _Session(socket, self._hub)
         try:
