@@ -162,6 +162,10 @@ class Settings(BaseSettings):
     view_quality: Annotated[int, Field(ge=1, le=100)] = Field(
         80, description="JPEG quality of those pictures."
     )
+    max_viewers: Positive = Field(
+        256,
+        description="Most viewers at once: `/events`, MJPEG and WebSockets that are open; each page has two.",
+    )
     max_photo_bytes: Positive = Field(16 * 2**20, description="Largest photograph that can be enrolled.")
     max_photo_pixels: Positive = Field(50_000_000, description="Most pixels of such a photograph.")
     enrol_face: Positive = Field(

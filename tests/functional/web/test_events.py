@@ -2,17 +2,24 @@
 
 import asyncio
 import json
+import socket
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 from makers import SightingLog, make_sighting
+from servers import open_streams, send_and_read_nothing
+from studio import until
 
 from app.history.index import History, HistoryUnavailableError
 from app.messages import encode
 from app.web import events as module
+from app.web import streaming
 from app.web.events import EventViews
+
+PICTURE = b"\xff\xd8\xff" + b"x" * 4000
 
 
 class Reader:
@@ -46,8 +53,24 @@ def log(history: History) -> SightingLog:
 
 
 @pytest.fixture
-async def client(history: History, serve: Any) -> Any:
-    return await serve(EventViews(history).routes())
+def views(history: History) -> EventViews:
+    return EventViews(history)
+
+
+@pytest.fixture
+async def client(views: EventViews, serve: Any) -> Any:
+    return await serve(views.routes())
+
+
+async def blocks(end: socket.socket) -> AsyncIterator[dict[str, str]]:
+    """Read the events of a chunked response from its socket."""
+    loop, rest = asyncio.get_running_loop(), b""
+    async with asyncio.timeout(60):
+        while data := await loop.sock_recv(end, 65536):
+            *whole, rest = (rest + data).split(b"\n\n")
+            for block in whole:
+                lines = (line.decode().partition(": ") for line in block.splitlines())
+                yield {name: value for name, _, value in lines}
 
 
 async def read(client: Any, last: str | None = None) -> Reader:
@@ -115,24 +138,93 @@ async def test_a_reader_goes_on_where_it_was(client: Any, log: SightingLog) -> N
     response.close()
 
 
+class Asked:
+    """Notes from where pages of the history were asked for."""
+
+    def __init__(self, history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.pages: list[dict[int, int]] = []
+        self._since = history.since
+        monkeypatch.setattr(history, "since", self._note)
+
+    async def _note(self, positions: Any, limit: int) -> Any:
+        self.pages.append(dict(positions))
+        return await self._since(positions, limit)
+
+
 async def test_a_reader_who_was_away_for_long_gets_page_after_page(
     client: Any, history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it missed is never all in memory at once: a page is written before the next one is read."""
-    count, pages = 1200, []
+    count = 250
     await history.add((0, offset, encode(make_sighting(id=f"{offset}"))) for offset in range(count))
-    since = history.since
-
-    async def noted(positions: Any, **more: Any) -> Any:
-        pages.append(dict(positions))
-        return await since(positions, **more)
-
-    monkeypatch.setattr(history, "since", noted)
+    asked = Asked(history, monkeypatch)
     reader = await read(client, "0-0")
     assert [(await reader.sighting())[0] for _ in range(count)] == [str(offset) for offset in range(count)]
     await reader.block()
     reader.response.close()
-    assert [page[0] for page in pages] == [0, 500, 1000, 1200]
+    assert [page[0] for page in asked.pages] == [0, 100, 200, 250]
+
+
+async def test_a_reader_that_reads_nothing_for_long_holds_nothing_and_misses_nothing(
+    client: Any, views: EventViews, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """10,000 sightings with pictures arrive, on partitions too that the reader has never heard of."""
+    asked = Asked(history, monkeypatch)
+    end = await send_and_read_nothing(client, "/events")
+    await until(lambda: len(history._listeners) == 1)
+    name = "n" * 100
+    for partition, start in [*((0, start) for start in range(0, 9000, 500)), (1, 0), (1, 500)]:
+        await history.add(
+            (partition, offset, encode(make_sighting(id=f"{partition}-{offset}", name=name, crop=PICTURE)))
+            for offset in range(start, start + 500)
+        )
+    backlog = views._backlog
+    assert (len(backlog), backlog.end) == (1000, 10_000)
+    assert sum(len(event.data) for event in backlog._events.values()) < 1000 * 600
+    assert not asked.pages
+
+    seen: list[str] = []
+    async for fields in blocks(end):
+        seen += [json.loads(fields["data"])["id"]] if "data" in fields else []
+        if len(seen) == 10_000:
+            break
+    end.close()
+    assert asked.pages
+    assert seen == [*(f"0-{offset}" for offset in range(9000)), *(f"1-{offset}" for offset in range(1000))]
+
+
+async def test_a_reader_that_goes_on_reading_nothing_is_cut_off(
+    client: Any, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streaming, "_SLOWEST", 0.2)
+    end = await send_and_read_nothing(client, "/events")
+    await until(lambda: open_streams(client) == 1)
+    for start in range(0, 10_000, 500):
+        await history.add(
+            (0, offset, encode(make_sighting(id=f"{offset}"))) for offset in range(start, start + 500)
+        )
+    await until(lambda: open_streams(client) == 0)
+    assert not history._listeners
+    end.close()
+
+
+async def test_what_happens_while_a_reader_catches_up_is_told_once(
+    client: Any, log: SightingLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    since, news = log.history.since, ["meanwhile"]
+
+    async def late(positions: Any, limit: int) -> Any:
+        if news:
+            await log.write(news.pop())
+        return await since(positions, limit)
+
+    await log.write("missed")
+    monkeypatch.setattr(log.history, "since", late)
+    reader = await read(client, "0-0")
+    assert [(await reader.sighting())[0] for _ in range(2)] == ["missed", "meanwhile"]
+    await log.write("after")
+    assert (await reader.sighting())[0] == "after"
+    reader.response.close()
 
 
 async def test_who_came_before_the_first_event_misses_nothing(client: Any, log: SightingLog) -> None:
