@@ -173,6 +173,14 @@ class Settings(BaseSettings):
     )
     max_photos: Positive = Field(16, description="Most photographs in one enrolment.")
     max_templates: Positive = Field(64, description="Most photographs of one person.")
+    max_uploads: Positive = Field(4, description="Enrolments that are taken in at once; others wait.")
+    upload_bytes: Positive = Field(
+        128 * 2**20,
+        description="Bytes that the photographs of all of them together may take in memory; one enrolment alone is no larger.",
+    )
+    upload_seconds: float = Field(
+        120, gt=0, description="Seconds in which the photographs of an enrolment must have arrived."
+    )
     url: str | None = Field(
         None, description="Where the command line finds a worker; `http://127.0.0.1:<web_port>` when not set."
     )

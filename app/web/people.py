@@ -14,6 +14,7 @@ from app.settings import Settings
 from app.tables.gallery import Gallery
 from app.web.errors import api_error
 from app.web.form import EnrolmentForm, read_form
+from app.web.uploads import Uploads
 
 __all__ = ["PeopleViews"]
 
@@ -32,6 +33,7 @@ class PeopleViews:
         self._gallery = gallery
         self._photos = photos
         self._send = send
+        self._uploads = Uploads(settings)
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
@@ -45,11 +47,8 @@ class PeopleViews:
 
     async def enrol(self, request: web.Request) -> web.Response:
         """Enrol a person, or add photographs to one."""
-        form = await read_form(request, self._settings)
-        person, name = self._whom(form)
-        readings = [
-            await self._photos.read(photo, form.face(place)) for place, photo in enumerate(form.photos)
-        ]
+        async with self._uploads.admit(request) as room:
+            person, name, known, readings = await self._read(request, room)
         if any(isinstance(reading, Refusal) for reading in readings):
             refused = sum(isinstance(reading, Refusal) for reading in readings)
             detail = f"{refused} of {len(readings)} photographs cannot be used; nobody was enrolled"
@@ -57,12 +56,23 @@ class PeopleViews:
             raise api_error(422, "photos-refused", detail, photos=told)
         taken = [reading for reading in readings if isinstance(reading, Enrolled)]
         templates = [reading.template for reading in taken]
-        await self._carry_out("add", person, name, templates, known=form.person is not None)
+        await self._carry_out("add", person, name, templates, known)
         enrolled = self._gallery.people.get(person)
         if enrolled is None:
             raise _no_such_person(person)
         told = [reading.told() for reading in taken]
         return web.json_response({"id": person, "name": enrolled.name, "photos": told}, status=201)
+
+    async def _read(
+        self, request: web.Request, room: int
+    ) -> tuple[str, str | None, bool, list[Enrolled | Refusal]]:
+        """Read the form and its photographs, of which nothing is left in memory when this returns."""
+        form = await read_form(request, self._settings, room)
+        person, name = self._whom(form)
+        readings = [
+            await self._photos.read(photo, form.face(place)) for place, photo in enumerate(form.photos)
+        ]
+        return person, name, form.person is not None, readings
 
     async def everybody(self, request: web.Request) -> web.Response:
         """List everybody by name."""
