@@ -14,7 +14,7 @@ from app.agents.identify import Identify
 from app.agents.monitor import Monitor
 from app.agents.partitions import Partitions
 from app.agents.recognise import Recognise
-from app.enrolment.photos import PhotoReader
+from app.enrolment import PhotoReader
 from app.history.index import History
 from app.history.streams import Streams
 from app.kafka.checkpoints import Checkpoints

@@ -13,7 +13,9 @@ from app.kafka.delivery import Position
 from app.kafka.intake import Received
 from app.kafka.ledger import PartitionLedger
 from app.messages import Enrolment, Faces, Frame, Person, Sighting, StreamStatus, Template, encode
+from app.models.detection import Detections
 from app.models.gate import Gate
+from app.models.pipeline import Analysis
 from app.topics import TopicSpec
 
 EMBEDDER = "net@01234567"
@@ -89,6 +91,27 @@ def make_enrolment(person: str, *embeddings: NDArray[np.floating], **more: Any) 
         "id": f"{person}-wish", "action": "add", "name": person.title(), "at": START, "templates": templates,
     }  # fmt: skip
     return Enrolment(person=person, **(fields | more))
+
+
+def make_analysis(*sizes: tuple[float, float], **more: Any) -> Analysis:
+    """Return an analysis that found faces of these widths and heights, which passed the gate."""
+    count = len(sizes)
+    corners = [
+        (10.0 * row, 20.0, 10.0 * row + width, 20.0 + height) for row, (width, height) in enumerate(sizes)
+    ]
+    found = Detections(
+        np.array(corners, np.float32).reshape(count, 4),
+        np.zeros((count, 5, 2), np.float32),
+        np.full(count, 0.9, np.float32),
+    )
+    fields = {
+        "detections": found,
+        "gates": np.full(count, Gate.PASSED, np.uint8),
+        "embeddings": np.eye(DIMENSION, dtype=np.float32)[:count],
+        "aligned": np.zeros((count, 112, 112, 3), np.uint8),
+        "seconds": {},
+    }
+    return Analysis(**(fields | more))
 
 
 def make_status(**more: Any) -> StreamStatus:

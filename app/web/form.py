@@ -7,7 +7,7 @@ from io import BytesIO
 from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from app.enrolment.photos import Photo
+from app.enrolment import Photo
 from app.settings import Settings
 from app.web.errors import api_error
 

@@ -8,8 +8,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from app.enrolment import Photo
 from app.settings import Settings
-from app.web.form import EnrolmentForm, Photo, read_form
+from app.web.form import EnrolmentForm, read_form
 
 SETTINGS = Settings(max_photos=3, max_photo_bytes=1000, upload_seconds=1)
 ROOM = 1500

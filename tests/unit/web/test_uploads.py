@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from studio import until
 
-from app.enrolment.photos import Photo, Refusal
+from app.enrolment import Photo, Refusal
 from app.settings import Settings
 from app.tables.gallery import Gallery
 from app.web import uploads as module
