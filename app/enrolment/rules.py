@@ -11,7 +11,14 @@ __all__ = ["Face", "Reason", "Refusal", "Rules", "choose_face"]
 
 #: Why a photograph will not do, for programs.
 Reason = Literal[
-    "bad-face", "face-too-small", "no-face", "no-landmarks", "not-an-image", "several-faces", "too-large"
+    "bad-face",
+    "face-too-small",
+    "face-unsure",
+    "no-face",
+    "no-landmarks",
+    "not-an-image",
+    "several-faces",
+    "too-large",
 ]
 
 
@@ -87,11 +94,14 @@ def choose_face(faces: Sequence[Face], wanted: int | None, rules: Rules) -> Face
 
 
 def _check(face: Face, rules: Rules) -> Refusal | None:
-    if face.gate == Gate.UNALIGNED:
-        return Refusal("no-landmarks", "eyes, nose and mouth of the face were not found")
     width, height = face.size
     least = rules.min_face
-    if min(width, height) < least or face.gate != Gate.PASSED:
+    if min(width, height) < least or face.gate == Gate.SMALL:
         text = f"the face is {width} x {height} pixels, at least {least} x {least} are needed"
         return Refusal("face-too-small", text)
+    if face.gate == Gate.UNSURE:
+        text = f"it is not sure that this is a face: its detection score is {face.score:.2f}"
+        return Refusal("face-unsure", text)
+    if face.gate == Gate.UNALIGNED:
+        return Refusal("no-landmarks", "eyes, nose and mouth of the face were not found")
     return None

@@ -64,6 +64,19 @@ def test_a_face_without_landmarks() -> None:
     assert reason(face(gate=Gate.UNALIGNED)) == "no-landmarks"
 
 
+def test_a_face_that_may_be_none() -> None:
+    refused = choose_face([face(gate=Gate.UNSURE)], None, RULES)
+    assert isinstance(refused, Refusal)
+    assert refused.reason == "face-unsure"
+    assert refused.detail == "it is not sure that this is a face: its detection score is 0.90"
+
+
+@pytest.mark.parametrize("gate", Gate)
+def test_of_several_reasons_the_size_counts(gate: Gate) -> None:
+    """Of all that can be wrong with a face, it is what another photograph can mend."""
+    assert reason(face(width=47, gate=gate)) == "face-too-small"
+
+
 @pytest.mark.parametrize(("enrol", "embed", "least"), [(48, 24, 48), (20, 24, 24), (24, 24, 24)])
 def test_no_face_is_enrolled_that_is_too_small_to_be_embedded(enrol: int, embed: int, least: int) -> None:
     settings = Settings(enrol_face=enrol, min_face=embed, max_photo_bytes=7, max_photo_pixels=8)
