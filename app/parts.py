@@ -33,14 +33,13 @@ from app.tables.identities import Identities
 from app.topics import Topics, TopicSpec
 from app.tracking.visits import VisitRules
 from app.web.events import EventViews
+from app.web.health import HealthViews, Readiness
 from app.web.live.hub import Hub
 from app.web.live.socket import LiveSocket
 from app.web.people import PeopleViews
-from app.web.readiness import Readiness
 from app.web.sightings import SightingViews
 from app.web.site import mount
 from app.web.streams import StreamViews
-from app.web.worker import WorkerViews
 
 if TYPE_CHECKING:
     import faust
@@ -141,7 +140,7 @@ class Parts:
         self.hub = Hub(settings, self.topics, self.streams, self.gallery, self.metrics)
         self.photos = PhotoReader(settings, self.nets)
         views = (
-            WorkerViews(self.readiness),
+            HealthViews(self.readiness),
             PeopleViews(settings, self.gallery, self.photos, self._send_enrolment),
             StreamViews(self.streams, self.gallery, self.hub),
             LiveSocket(self.streams, self.hub),

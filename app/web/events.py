@@ -9,11 +9,10 @@ from aiohttp import web
 from app.history.index import History, HistoryUnavailableError
 from app.web.backlog import Backlog, Event, event_of
 from app.web.errors import api_error
-from app.web.positions import parse_positions, write_positions
 from app.web.sightings import available
 from app.web.streaming import StreamingResponse, streaming
 
-__all__ = ["EventViews"]
+__all__ = ["EventViews", "parse_positions", "write_positions"]
 
 _HEARTBEAT = 15.0
 #: Sightings that are read from the history at once for a reader that is behind.
@@ -115,3 +114,26 @@ class _Reader:
         self._positions[event.partition] = event.offset + 1
         text = f"id: {write_positions(self._positions)}\nevent: sighting\ndata: {event.data}\n\n"
         await self._response.write(text.encode())
+
+
+def write_positions(positions: Mapping[int, int]) -> str:
+    """Return next offsets by partition as an event's id, such as ``0-17.3-4``.
+
+    It is the same on every worker, so that any of them can go on.
+    """
+    return ".".join(f"{partition}-{offset}" for partition, offset in sorted(positions.items()))
+
+
+def parse_positions(text: str) -> dict[int, int]:
+    """Read what `write_positions` wrote.
+
+    Raises:
+        ValueError: it did not write that.
+    """
+    positions: dict[int, int] = {}
+    for part in text[:65536].split("."):
+        partition, _, offset = part.partition("-")
+        if not (partition.isdecimal() and offset.isdecimal() and len(partition) < 6 and len(offset) < 19):
+            raise ValueError(text)
+        positions[int(partition)] = int(offset)
+    return positions
