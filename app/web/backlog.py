@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -39,13 +39,11 @@ class Backlog:
     def __init__(self, history: History) -> None:
         self._history = history
         self._listeners = 0
+        self._unlisten: Callable[[], None] = lambda: None
         self._events: dict[int, Event] = {}
         self._changed = asyncio.Event()
         #: Number of the event that happens next.
         self.end = 0
-
-    def __len__(self) -> int:
-        return len(self._events)
 
     @contextmanager
     def listening(self) -> Iterator[None]:

@@ -179,7 +179,7 @@ async def test_a_reader_that_reads_nothing_for_long_holds_nothing_and_misses_not
             for offset in range(start, start + 500)
         )
     backlog = views._backlog
-    assert (len(backlog), backlog.end) == (1000, 10_000)
+    assert (len(backlog._events), backlog.end) == (1000, 10_000)
     assert sum(len(event.data) for event in backlog._events.values()) < 1000 * 600
     assert not asked.pages
 

@@ -47,9 +47,9 @@ def test_the_newest_are_kept_and_no_more(news: News, backlog: Backlog) -> None:
     with backlog.listening():
         for _ in range(5):
             news.happen(7)
-        assert (len(backlog), backlog.end) == (10, 35)
+        assert (len(backlog._events), backlog.end) == (10, 35)
         news.happen(100)
-        assert (len(backlog), backlog.end) == (10, 135)
+        assert (len(backlog._events), backlog.end) == (10, 135)
         kept = [backlog.get(number) for number in range(backlog.end)]
     assert [event.offset for event in kept if event] == list(range(125, 135))
     assert kept[124] is None and kept[125] is not None
@@ -70,8 +70,8 @@ def test_nothing_is_kept_while_nobody_listens(news: News, backlog: Backlog) -> N
         with backlog.listening():
             news.happen(3)
         news.happen(3)
-        assert (len(backlog), len(news.listeners)) == (6, 1)
-    assert (len(backlog), len(news.listeners)) == (0, 0)
+        assert (len(backlog._events), len(news.listeners)) == (6, 1)
+    assert (len(backlog._events), len(news.listeners)) == (0, 0)
     with backlog.listening():
         start = backlog.end
         news.happen(1)
