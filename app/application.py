@@ -21,7 +21,7 @@ from app.agents.identify import Identify
 from app.agents.monitor import Monitor
 from app.agents.partitions import Partitions
 from app.agents.recognise import Recognise
-from app.enrolment.photos import PhotoReader
+from app.enrolment import PhotoReader
 from app.history.index import History
 from app.history.streams import Streams
 from app.kafka.checkpoints import Checkpoints
@@ -41,14 +41,14 @@ from app.tables.gallery import Gallery
 from app.tables.identities import AwaitedTable, Identities
 from app.topics import MAX_MESSAGE_BYTES, Topics, TopicSpec
 from app.tracking.visits import VisitRules
+from app.web.events import EventViews
+from app.web.health import HealthViews, Readiness
 from app.web.live.hub import Hub
 from app.web.live.socket import LiveSocket
 from app.web.people import PeopleViews
-from app.web.readiness import Readiness
 from app.web.sightings import SightingViews
 from app.web.site import mount
 from app.web.streams import StreamViews
-from app.web.worker import WorkerViews
 from app.worker import OnlookerWorker, accept_app_after_command
 
 __all__ = ["Components", "Onlooker", "create_app", "make_app"]
@@ -244,11 +244,12 @@ class Components:
     def add_web(self) -> None:
         """Mount our routes on Faust's web server."""
         views = (
-            WorkerViews(self.readiness),
+            HealthViews(self.readiness),
             PeopleViews(self.settings, self.gallery, self.photos, self._send_enrolment),
             StreamViews(self.streams, self.gallery, self.hub),
             LiveSocket(self.streams, self.hub),
             SightingViews(self.history),
+            EventViews(self.history),
         )
         server = cast(Web, self._app.web).web_app
         mount(server, self.settings, [route for view in views for route in view.routes()])

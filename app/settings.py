@@ -162,6 +162,10 @@ class Settings(BaseSettings):
     view_quality: Annotated[int, Field(ge=1, le=100)] = Field(
         80, description="JPEG quality of those pictures."
     )
+    max_viewers: Positive = Field(
+        256,
+        description="Most viewers at once: `/events`, MJPEG and WebSockets that are open; each page has two.",
+    )
     max_photo_bytes: Positive = Field(16 * 2**20, description="Largest photograph that can be enrolled.")
     max_photo_pixels: Positive = Field(50_000_000, description="Most pixels of such a photograph.")
     enrol_face: Positive = Field(
@@ -169,6 +173,14 @@ class Settings(BaseSettings):
     )
     max_photos: Positive = Field(16, description="Most photographs in one enrolment.")
     max_templates: Positive = Field(64, description="Most photographs of one person.")
+    max_uploads: Positive = Field(4, description="Enrolments that are taken in at once; others wait.")
+    upload_bytes: Positive = Field(
+        128 * 2**20,
+        description="Bytes that the photographs of all of them together may take in memory; one enrolment alone is no larger.",
+    )
+    upload_seconds: float = Field(
+        120, gt=0, description="Seconds in which the photographs of an enrolment must have arrived."
+    )
     url: str | None = Field(
         None, description="Where the command line finds a worker; `http://127.0.0.1:<web_port>` when not set."
     )

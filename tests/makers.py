@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from app.history.index import History
 from app.kafka.delivery import Position
 from app.kafka.intake import Received
 from app.kafka.ledger import PartitionLedger
@@ -24,6 +25,8 @@ from app.messages import (
     encode,
     version,
 )
+from app.models.detection import Detections
+from app.models.pipeline import Analysis
 from app.topics import TopicSpec
 
 EMBEDDER = "net@01234567"
@@ -99,6 +102,26 @@ def make_enrolment(person: str, *embeddings: NDArray[np.floating], **more: Any) 
         "id": f"{person}-wish", "action": "add", "name": person.title(), "at": START, "templates": templates,
     }  # fmt: skip
     return Enrolment(person=person, **(fields | more))
+
+
+def make_analysis(*sizes: tuple[float, float], **more: Any) -> Analysis:
+    """Return an analysis that found faces of these widths and heights, which passed the gate."""
+    count = len(sizes)
+    corners = [
+        (10.0 * row, 20.0, 10.0 * row + width, 20.0 + height) for row, (width, height) in enumerate(sizes)
+    ]
+    found = Detections(
+        np.array(corners, np.float32).reshape(count, 4),
+        np.zeros((count, 5, 2), np.float32),
+        np.full(count, 0.9, np.float32),
+    )
+    fields = {
+        "detections": found,
+        "gates": np.full(count, Gate.PASSED, np.uint8),
+        "embeddings": np.eye(DIMENSION, dtype=np.float32)[:count],
+        "aligned": np.zeros((count, 112, 112, 3), np.uint8),
+    }
+    return Analysis(**(fields | more))
 
 
 def make_status(**more: Any) -> StreamStatus:
@@ -192,3 +215,16 @@ class KeptDelivery:
             if not landed.cancelled():
                 landed.set_result(Position(message.partition or 0, len(kept) - 1))
         self._changed.set()
+
+
+class SightingLog:
+    """Writes sightings to the history as the follower of the log would."""
+
+    def __init__(self, history: History) -> None:
+        self.history = history
+        self._next: dict[int, int] = {}
+
+    async def write(self, identity: str, partition: int = 0, **more: Any) -> None:
+        offset = self._next.get(partition, 0)
+        self._next[partition] = offset + 1
+        await self.history.add([(partition, offset, encode(make_sighting(id=identity, **more)))])

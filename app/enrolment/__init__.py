@@ -1,1 +1,18 @@
 """From photographs to templates: which face is meant, whether it will do, and why not."""
+
+from app.enrolment.photos import Enrolled, Photo, examine, judge
+from app.enrolment.reader import PhotoReader
+from app.enrolment.rules import Face, Reason, Refusal, Rules, choose_face
+
+__all__ = [
+    "Enrolled",
+    "Face",
+    "Photo",
+    "PhotoReader",
+    "Reason",
+    "Refusal",
+    "Rules",
+    "choose_face",
+    "examine",
+    "judge",
+]

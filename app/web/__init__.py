@@ -1,1 +1,1 @@
-"""The web side of a worker: enrolment, history, live pictures, health."""
+"""The web side of a worker: enrolment, history and events, live pictures, health; who may ask; the page."""

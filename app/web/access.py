@@ -1,5 +1,6 @@
 """Who may ask: a token, or this machine alone."""
 
+import asyncio
 import hashlib
 import hmac
 from urllib.parse import urlsplit
@@ -15,6 +16,8 @@ __all__ = ["Access"]
 _COOKIE = "onlooker_token"
 #: The cookie is made from the token for this purpose alone: who finds it does not have the token.
 _PURPOSE = b"onlooker: cookie of a browser that has logged in"
+#: What a form with the token takes at most.
+_LOGIN_BYTES, _LOGIN_SECONDS = 16 * 1024, 10.0
 _MONTH = 30 * 24 * 3600
 _SAFE = {"GET", "HEAD", "OPTIONS"}
 
@@ -102,9 +105,17 @@ def _same(given: str, expected: str) -> bool:
 
 
 async def _given(request: web.Request) -> str:
-    """Return the token of a login form; nothing where the form cannot be read."""
+    """Return the token of a login form; nothing where the form cannot be read.
+
+    Raises:
+        HTTPException: it is too large, or arrives too slowly.
+    """
     try:
-        token = (await request.post()).get("token", "")
+        # Whoever sends it has shown nothing yet.
+        async with asyncio.timeout(_LOGIN_SECONDS):
+            token = (await request.clone(client_max_size=_LOGIN_BYTES).post()).get("token", "")
+    except TimeoutError:
+        raise api_error(408, "too-slow", f"the form did not arrive within {_LOGIN_SECONDS:g} s") from None
     except (ValueError, LookupError):
         return ""
     return token.strip() if isinstance(token, str) else ""

@@ -3,26 +3,31 @@
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from aiohttp import web
 
-__all__ = ["Handler", "api_error", "errors_as_json"]
+__all__ = ["Handler", "api_error", "busy_error", "errors_as_json"]
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _log = logging.getLogger(__name__)
 
-_STATUSES: dict[int, type[web.HTTPError]] = {
+_STATUSES: dict[int, Callable[..., web.HTTPError]] = {
     400: web.HTTPBadRequest,
     401: web.HTTPUnauthorized,
     403: web.HTTPForbidden,
     404: web.HTTPNotFound,
+    408: web.HTTPRequestTimeout,
     409: web.HTTPConflict,
+    413: partial(web.HTTPRequestEntityTooLarge, 0),
     415: web.HTTPUnsupportedMediaType,
     422: web.HTTPUnprocessableEntity,
     503: web.HTTPServiceUnavailable,
 }
+#: Seconds after which a request that there was no room for may come again.
+_RETRY_AFTER = 5
 #: Reasons for what aiohttp itself refuses.
 _REASONS = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}
 
@@ -31,6 +36,13 @@ def api_error(status: int, reason: str, detail: str, **more: Any) -> web.HTTPExc
     """Return an error to raise, with a JSON body."""
     body = {"reason": reason, "detail": detail, **more}
     return _STATUSES[status](text=json.dumps(body), content_type="application/json")
+
+
+def busy_error(reason: str, detail: str) -> web.HTTPException:
+    """Return an error to raise where there is no room for a request now, but may soon be."""
+    error = api_error(503, reason, detail)
+    error.headers["Retry-After"] = str(_RETRY_AFTER)
+    return error
 
 
 @web.middleware

@@ -1,11 +1,13 @@
 """The enrolment form, read from a request with every limit kept while it arrives."""
 
+import asyncio
 from dataclasses import dataclass, field
+from io import BytesIO
 
 from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from app.enrolment.photos import Photo
+from app.enrolment import Photo
 from app.settings import Settings
 from app.web.errors import api_error
 
@@ -27,6 +29,11 @@ class EnrolmentForm:
     photos: list[Photo] = field(default_factory=list)
     faces: list[int | None] = field(default_factory=list)
 
+    @property
+    def size(self) -> int:
+        """How many bytes the photographs take."""
+        return sum(len(photo.data or b"") for photo in self.photos)
+
     def face(self, place: int) -> int | None:
         """Return which face of the photograph at `place` is meant, if that was said."""
         if len(self.faces) == 1:
@@ -34,19 +41,26 @@ class EnrolmentForm:
         return self.faces[place] if place < len(self.faces) else None
 
 
-async def read_form(request: web.Request, settings: Settings) -> EnrolmentForm:
+async def read_form(request: web.Request, settings: Settings, room: int) -> EnrolmentForm:
     """Read the form.
 
+    Args:
+        room: bytes that its photographs may take together.
+
     Raises:
-        HTTPException: it is no multipart form, or a field cannot be used.
+        HTTPException: it is no multipart form, a field cannot be used, or it arrives too slowly.
     """
     if request.content_type != "multipart/form-data":
         raise api_error(415, "not-multipart", "send a multipart form with 'name' and 'photo'")
     form = EnrolmentForm()
     try:
-        async for part in await request.multipart():
-            if isinstance(part, BodyPartReader):
-                await _take(part, form, settings)
+        async with asyncio.timeout(settings.upload_seconds):
+            async for part in await request.multipart():
+                if isinstance(part, BodyPartReader):
+                    await _take(part, form, settings, room)
+    except TimeoutError:
+        detail = f"the photographs did not arrive within {settings.upload_seconds:g} s"
+        raise api_error(408, "too-slow", detail) from None
     except _BROKEN:
         raise api_error(400, "bad-request", "the multipart form cannot be read") from None
     if not form.photos:
@@ -54,13 +68,13 @@ async def read_form(request: web.Request, settings: Settings) -> EnrolmentForm:
     return form
 
 
-async def _take(part: BodyPartReader, form: EnrolmentForm, settings: Settings) -> None:
+async def _take(part: BodyPartReader, form: EnrolmentForm, settings: Settings, room: int) -> None:
     match part.name:
         case "photo":
             if len(form.photos) == settings.max_photos:
                 raise api_error(400, "too-many-photos", f"at most {settings.max_photos} photographs at once")
             file = (part.filename or f"photo {len(form.photos) + 1}")[:200]
-            form.photos.append(Photo(file, await _read(part, settings.max_photo_bytes)))
+            form.photos.append(Photo(file, await _photo(part, settings.max_photo_bytes, room - form.size)))
         case "name":
             form.name = _name(await _text(part))
         case "id":
@@ -73,13 +87,24 @@ async def _take(part: BodyPartReader, form: EnrolmentForm, settings: Settings) -
             raise api_error(400, "bad-request", f"there is no field {str(part.name)[:80]!r}")
 
 
+async def _photo(part: BodyPartReader, limit: int, room: int) -> bytes | None:
+    data = await _read(part, min(limit, room))
+    if data is None and room < limit:
+        raise api_error(413, "too-large", "the photographs are larger together than the request said")
+    return data
+
+
 async def _read(part: BodyPartReader, limit: int) -> bytes | None:
-    """Read a part; None where it is larger than `limit`, whose rest is read and thrown away."""
-    data = bytearray()
+    """Read a part; None where it is larger than `limit`: it is read to its end and thrown away."""
+    # Gives its bytes away without a copy.
+    data, size = BytesIO(), 0
     while chunk := await part.read_chunk(64 * 1024):
-        if len(data) <= limit:
-            data += chunk
-    return bytes(data) if len(data) <= limit else None
+        size += len(chunk)
+        if size <= limit:
+            data.write(chunk)
+        else:
+            data = BytesIO()
+    return data.getvalue() if size <= limit else None
 
 
 async def _text(part: BodyPartReader) -> str:

@@ -4,16 +4,18 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
-from app.enrolment.photos import Enrolled, PhotoReader, Refusal
+from app.enrolment import Enrolled, Face, PhotoReader, Refusal
 from app.messages import Enrolment, Person, Template
 from app.settings import Settings
 from app.tables.gallery import Gallery
 from app.web.errors import api_error
 from app.web.form import EnrolmentForm, read_form
+from app.web.uploads import Uploads
 
 __all__ = ["PeopleViews"]
 
@@ -24,6 +26,16 @@ Send = Callable[[Enrolment], Awaitable[None]]
 _CONFIRM_WITHIN = 15.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Submission:
+    """Who is to be enrolled, whether they are already, and what became of each photograph, by its file."""
+
+    person: str
+    name: str | None
+    known: bool
+    photos: list[tuple[str, Enrolled | Refusal]]
+
+
 class PeopleViews:
     """`/people`."""
 
@@ -32,6 +44,7 @@ class PeopleViews:
         self._gallery = gallery
         self._photos = photos
         self._send = send
+        self._uploads = Uploads(settings)
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
@@ -45,33 +58,38 @@ class PeopleViews:
 
     async def enrol(self, request: web.Request) -> web.Response:
         """Enrol a person, or add photographs to one."""
-        form = await read_form(request, self._settings)
-        person, name = self._whom(form)
-        readings = [
-            await self._photos.read(photo, form.face(place)) for place, photo in enumerate(form.photos)
-        ]
-        if any(isinstance(reading, Refusal) for reading in readings):
-            refused = sum(isinstance(reading, Refusal) for reading in readings)
-            detail = f"{refused} of {len(readings)} photographs cannot be used; nobody was enrolled"
-            told = [reading.told() for reading in readings]
-            raise api_error(422, "photos-refused", detail, photos=told)
-        taken = [reading for reading in readings if isinstance(reading, Enrolled)]
-        templates = [reading.template for reading in taken]
-        await self._carry_out("add", person, name, templates, known=form.person is not None)
-        enrolled = self._gallery.people.get(person)
+        async with self._uploads.admit(request) as room:
+            sent = await self._read(request, room)
+        photos = [_photo_to_json(file, result) for file, result in sent.photos]
+        templates = [result.template for _, result in sent.photos if isinstance(result, Enrolled)]
+        if refused := len(photos) - len(templates):
+            detail = f"{refused} of {len(photos)} photographs cannot be used; nobody was enrolled"
+            raise api_error(422, "photos-refused", detail, photos=photos)
+        await self._carry_out("add", sent.person, sent.name, templates, sent.known)
+        enrolled = self._gallery.people.get(sent.person)
         if enrolled is None:
-            raise _not_shown(person) if person in self._gallery.unreadable else _no_such_person(person)
-        told = [reading.told() for reading in taken]
-        return web.json_response({"id": person, "name": enrolled.name, "photos": told}, status=201)
+            unreadable = sent.person in self._gallery.unreadable
+            raise _not_shown(sent.person) if unreadable else _no_such_person(sent.person)
+        return web.json_response({"id": sent.person, "name": enrolled.name, "photos": photos}, status=201)
+
+    async def _read(self, request: web.Request, room: int) -> _Submission:
+        """Read the form and its photographs, of which nothing is left in memory when this returns."""
+        form = await read_form(request, self._settings, room)
+        person, name = self._whom(form)
+        photos = [
+            (photo.file, await self._photos.read(photo, form.face(place)))
+            for place, photo in enumerate(form.photos)
+        ]
+        return _Submission(person, name, form.person is not None, photos)
 
     async def everybody(self, request: web.Request) -> web.Response:
         """List everybody by name."""
         people = sorted(self._gallery.people.values(), key=lambda person: (person.name.casefold(), person.id))
-        return web.json_response({"people": [_to_json(person) for person in people]})
+        return web.json_response({"people": [_person_to_json(person) for person in people]})
 
     async def get(self, request: web.Request) -> web.Response:
         """Describe one person."""
-        return web.json_response(_to_json(self._person(request.match_info["id"])))
+        return web.json_response(_person_to_json(self._person(request.match_info["id"])))
 
     async def remove(self, request: web.Request) -> web.Response:
         """Remove a person."""
@@ -140,7 +158,27 @@ def _no_such_person(wanted: str) -> web.HTTPException:
     return api_error(404, "no-such-person", f"nobody with the id {wanted[:80]} is enrolled")
 
 
-def _to_json(person: Person) -> dict[str, Any]:
+def _photo_to_json(file: str, result: Enrolled | Refusal) -> dict[str, Any]:
+    if isinstance(result, Enrolled):
+        return {"file": file, "ok": True, "face": _face_to_json(result.face), "template": result.template.id}
+    refused: dict[str, Any] = {"file": file, "ok": False, "reason": result.reason, "detail": result.detail}
+    if result.faces and result.size is not None:
+        width, height = result.size
+        faces = [_face_to_json(face) for face in result.faces]
+        refused |= {"faces": faces, "width": width, "height": height}
+    return refused
+
+
+def _face_to_json(face: Face) -> dict[str, Any]:
+    return {
+        "index": face.index,
+        "box": [round(side, 1) for side in face.box],
+        "size": face.size,
+        "score": round(face.score, 3),
+    }
+
+
+def _person_to_json(person: Person) -> dict[str, Any]:
     photos = [
         {
             "template": template.id,

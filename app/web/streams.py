@@ -10,10 +10,10 @@ from aiohttp import web
 from app.history.streams import Streams, heard_last, is_live, state_of
 from app.messages import StreamStatus
 from app.tables.gallery import Gallery
-from app.web.endless import endless
 from app.web.errors import api_error
 from app.web.live.hub import Hub, StreamEndedError, Viewer
 from app.web.live.view import View
+from app.web.streaming import StreamingResponse, streaming
 
 __all__ = ["StreamViews"]
 
@@ -24,8 +24,6 @@ _PATIENCE = 5.0
 _PROOF_OF_LIFE = 10.0
 #: Sent where there is no picture yet: browsers and FFmpeg pass over empty lines before a boundary.
 _NOTHING = b"\r\n"
-#: Seconds that a viewer may take to accept one picture.
-_SLOWEST = 30.0
 
 
 class StreamViews:
@@ -40,7 +38,8 @@ class StreamViews:
         """Return the routes."""
         return [
             web.get("/streams", self.list),
-            web.get("/streams/{name}.mjpeg", self.mjpeg),
+            # Nothing can be written to a HEAD, so that nobody would notice when its sender goes away.
+            web.get("/streams/{name}.mjpeg", self.mjpeg, allow_head=False),
             web.get("/streams/{name}.jpg", self.jpeg),
         ]
 
@@ -64,14 +63,14 @@ class StreamViews:
         stream, person = self._known(request), request.query.get("person") or None
         if person is not None and person not in self._gallery.people:
             raise api_error(404, "no-such-person", f"nobody with the id {person[:80]} is enrolled")
-        response = web.StreamResponse(
-            headers={"Content-Type": f"multipart/x-mixed-replace; boundary={_BOUNDARY}"}
+        response = StreamingResponse(
+            request, {"Content-Type": f"multipart/x-mixed-replace; boundary={_BOUNDARY}"}
         )
-        async with self._hub.watch(stream) as viewer:
-            endless(request)
-            await response.prepare(request)
-            with suppress(ConnectionError):
-                await _send(request, response, viewer, person)
+        with streaming(request):
+            async with self._hub.watch(stream) as viewer:
+                await response.prepare(request)
+                with suppress(ConnectionError):
+                    await _send(request, response, viewer, person)
         return response
 
     def _known(self, request: web.Request) -> str:
@@ -88,13 +87,7 @@ async def _send(
     while request.transport is not None and not request.transport.is_closing():
         with suppress(TimeoutError):
             last = await asyncio.wait_for(_next_with(viewer, person), _PROOF_OF_LIFE)
-        try:
-            async with asyncio.timeout(_SLOWEST):
-                await response.write(_NOTHING if last is None else _part(last))
-        except TimeoutError:
-            # To end the answer in good order would mean to wait for the same viewer again.
-            if request.transport is not None:
-                request.transport.abort()
+        await response.write(_NOTHING if last is None else _part(last))
 
 
 async def _next_with(viewer: Viewer, person: str | None) -> View:

@@ -22,7 +22,7 @@ from app.models.images import decode_jpeg, encode_jpeg
 from app.models.pipeline import load_recogniser
 from app.settings import Settings
 from app.topics import Topics
-from app.web.positions import parse_positions
+from app.web.events import parse_positions
 
 FRAMES = 275
 #: Obama listens to the singers in the last frames of the clip, and in none before.

@@ -10,9 +10,9 @@ import msgspec
 from aiohttp import WSMsgType, web
 
 from app.history.streams import Streams
-from app.web.endless import endless
 from app.web.live.hub import Hub
 from app.web.live.view import View
+from app.web.streaming import streaming, write_timeout
 
 __all__ = ["LiveSocket"]
 
@@ -38,20 +38,20 @@ class LiveSocket:
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
-        return [web.get("/live", self.live)]
+        return [web.get("/live", self.live, allow_head=False)]
 
     async def live(self, request: web.Request) -> web.WebSocketResponse:
         """Send views of the streams that the page asks for, whenever it asks anew."""
         socket = web.WebSocketResponse(heartbeat=_HEARTBEAT, max_msg_size=_LONGEST_WISH)
-        endless(request)
-        await socket.prepare(request)
-        session = _Session(socket, self._hub)
-        try:
-            async for message in socket:
-                if message.type is WSMsgType.TEXT:
-                    await self._wish(session, message.data)
-        finally:
-            await session.close()
+        with streaming(request):
+            await socket.prepare(request)
+            session = _Session(request, socket, self._hub)
+            try:
+                async for message in socket:
+                    if message.type is WSMsgType.TEXT:
+                        await self._wish(session, message.data)
+            finally:
+                await session.close()
         return socket
 
     async def _wish(self, session: "_Session", text: str) -> None:
@@ -72,7 +72,8 @@ class LiveSocket:
 class _Session:
     """One page: a task for each stream it watches, and one that sends what is newest of each."""
 
-    def __init__(self, socket: web.WebSocketResponse, hub: Hub) -> None:
+    def __init__(self, request: web.Request, socket: web.WebSocketResponse, hub: Hub) -> None:
+        self._request = request
         self._socket = socket
         self._hub = hub
         self._newest: dict[str, View] = {}
@@ -91,7 +92,8 @@ class _Session:
     async def complain(self, reason: str) -> None:
         """Tell the page that a wish cannot be granted."""
         with suppress(ConnectionError):
-            await self._socket.send_json({"error": reason})
+            async with write_timeout(self._request):
+                await self._socket.send_json({"error": reason})
 
     async def close(self) -> None:
         """Stop watching."""
@@ -108,7 +110,9 @@ class _Session:
             _log.debug("a page is let go of: %s", error)
         except Exception:
             _log.exception("a page can be sent no more pictures")
-        await self._socket.close()
+        with suppress(ConnectionError):
+            async with write_timeout(self._request):
+                await self._socket.close()
 
     async def _follow(self, stream: str) -> None:
         async with self._hub.watch(stream) as viewer:
@@ -123,7 +127,8 @@ class _Session:
             self._news.clear()
             for stream in list(self._newest):
                 if (view := self._newest.pop(stream, None)) is not None:
-                    await self._socket.send_bytes(_packed(view))
+                    async with write_timeout(self._request):
+                        await self._socket.send_bytes(_packed(view))
 
 
 def _packed(view: View) -> bytes:

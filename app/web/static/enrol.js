@@ -9,6 +9,8 @@ import { Tray } from "./tray.js";
 const REASONS = {
   "no-answer": "The worker is not answering. Nothing was sent; try again in a moment.",
   "too-large": "These photographs are too large to send at once. Take some away.",
+  "too-slow": "These photographs took too long to arrive. Send fewer of them at once.",
+  busy: "Others are enrolling people right now. Try again in a moment.",
   "enrolment-not-confirmed": "The worker took it, but has not confirmed it yet. Look at the list in a moment before trying again.",
   "no-such-person": "This person is not enrolled any more.",
 };

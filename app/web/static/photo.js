@@ -10,6 +10,7 @@ const REASONS = {
   "no-face": () => "No face was found. Use one where the face is clear and seen from the front.",
   "several-faces": ({ faces }) => `There are ${faces?.length ?? "several"} faces. Which one is it?`,
   "face-too-small": ({ detail }) => `The face is too small: come closer, or use a larger picture. (${detail})`,
+  "face-unsure": () => "This is hardly seen as a face. Use one where the face is clear and seen from the front.",
   "no-landmarks": () => "Eyes, nose and mouth were not found. Use one where the face is clear and seen from the front.",
   "not-an-image": () => "This file is not a JPEG, PNG or WebP picture.",
   "too-large": ({ detail }) => `This picture is too large. (${detail})`,

@@ -1,13 +1,18 @@
 """Live pictures over one WebSocket: what is asked for comes, and nothing else."""
 
+import asyncio
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from aiohttp import WSMsgType
+from servers import open_streams, send_and_read_nothing
 from studio import Studio, until
 
 from app.models.images import decode_jpeg
+from app.web import streaming
+from app.web.live import socket as module
 from app.web.live.hub import Hub
 from app.web.live.socket import LiveSocket
 from app.web.live.view import View
@@ -116,3 +121,48 @@ async def test_a_page_that_goes_away_is_let_go_of(client: Any, studio: Studio) -
         await socket.send_json({"watch": ["door", "yard"]})
         await until(lambda: viewers(studio, "door") == 1)
     await until(lambda: viewers(studio, "door") + viewers(studio, "yard") == 0)
+
+
+HANDSHAKE = (
+    "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+)  # fmt: skip
+
+
+def frame(text: str) -> bytes:
+    """Return a wish as a client's frame, masked with zeros."""
+    return bytes([0x81, 0x80 | len(text)]) + bytes(4) + text.encode()
+
+
+@pytest.mark.parametrize("wish", ['{"watch": ["door"]}', "no JSON"], ids=["pictures", "complaints"])
+async def test_a_page_that_reads_nothing_is_cut_off_though_it_goes_on_asking(
+    client: Any, studio: Studio, monkeypatch: pytest.MonkeyPatch, wish: str
+) -> None:
+    monkeypatch.setattr(streaming, "_SLOWEST", 0.2)
+    end = await send_and_read_nothing(client, "/live", *HANDSHAKE)
+    await until(lambda: open_streams(client) == 1)
+    async with asyncio.timeout(20):
+        with suppress(ConnectionError):
+            while open_streams(client):
+                await asyncio.get_running_loop().sock_sendall(end, frame(wish) * 5000)
+                await studio.show("door")
+                await asyncio.sleep(0.02)
+    await until(lambda: open_streams(client) == 0 and viewers(studio, "door") == 0)
+    end.close()
+    await until(lambda: not client.server.handler.connections)
+
+
+async def test_a_page_that_answers_no_ping_is_let_go_of_at_once(
+    client: Any, studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it has not accepted by then is not waited for."""
+    monkeypatch.setattr(module, "_HEARTBEAT", 2.0)
+    end = await send_and_read_nothing(client, "/live", *HANDSHAKE)
+    await asyncio.get_running_loop().sock_sendall(end, frame('{"watch": ["door"]}'))
+    await until(lambda: viewers(studio, "door") == 1)
+    async with asyncio.timeout(20):
+        while client.server.handler.connections:
+            await studio.show("door")
+            await asyncio.sleep(0.02)
+    assert open_streams(client) == 0
+    end.close()

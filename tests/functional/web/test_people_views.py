@@ -14,7 +14,7 @@ from makers import axis, make_person, newer
 from workbench import Changelog, Stage
 
 from app.agents.enrol import Enrol
-from app.enrolment.photos import PhotoReader
+from app.enrolment import PhotoReader
 from app.messages import Enrolment, encode
 from app.models.images import decode_jpeg, encode_jpeg
 from app.models.pipeline import Nets

@@ -8,9 +8,11 @@ from typing import Any
 import av
 import pytest
 from makers import make_status
+from servers import open_streams, send_and_read_nothing
 from studio import Studio, until
 
 from app.models.images import decode_jpeg
+from app.web import streaming
 from app.web import streams as module
 from app.web.live.hub import Hub
 from app.web.streams import StreamViews
@@ -139,12 +141,13 @@ async def test_a_viewer_who_waits_for_somebody_and_goes_away_is_noticed(
 async def test_a_viewer_who_reads_nothing_is_let_go_of(
     client: Any, studio: Studio, filming: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_SLOWEST", 0.2)
-    response = await client.get("/streams/door.mjpeg")
+    monkeypatch.setattr(streaming, "_SLOWEST", 0.2)
+    end = await send_and_read_nothing(client, "/streams/door.mjpeg")
     viewers = studio.metrics.viewers.labels("door")
-    assert viewers._value.get() == 1
+    await until(lambda: viewers._value.get() == 1)
     await until(lambda: viewers._value.get() == 0)
-    response.close()
+    assert open_streams(client) == 0
+    end.close()
 
 
 async def test_what_ffmpeg_makes_of_it(client: Any, studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Who may ask: everybody on this machine, or who has the token."""
 
+import asyncio
 import io
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from aiohttp import web
 
 from app.settings import Settings
+from app.web import access as module
 
 TOKEN = 'a"quite;secret,token='
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -192,3 +194,22 @@ async def test_the_login_form_may_load_nothing(locked: Any) -> None:
     policy = (await locked.get("/", headers=HTML)).headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "script-src" not in policy
+
+
+async def test_a_login_that_never_arrives_is_not_waited_for(
+    locked: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LOGIN_SECONDS", 0.2)
+    reader, writer = await asyncio.open_connection("127.0.0.1", locked.port)
+    lines = ["POST /login HTTP/1.1", "Host: localhost", f"Content-Type: {FORM['Content-Type']}"]
+    writer.write("\r\n".join([*lines, "Content-Length: 9", "", "t"]).encode())
+    async with asyncio.timeout(20):
+        answer = (await reader.readuntil(b"}")).decode()
+    writer.close()
+    assert answer.startswith("HTTP/1.1 408 ")
+    assert '"reason": "too-slow"' in answer
+
+
+async def test_a_login_takes_no_more_than_a_token_needs(locked: Any) -> None:
+    response = await locked.post("/login", data={"token": "x" * 20_000})
+    assert (response.status, (await response.json())["reason"]) == (413, "too-large")

@@ -1,15 +1,19 @@
 """The enrolment form is read with every limit kept, and whatever else is sent is a 4xx."""
 
+import asyncio
+import gzip
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
 
+from app.enrolment import Photo
 from app.settings import Settings
-from app.web.form import EnrolmentForm, Photo, read_form
+from app.web.form import EnrolmentForm, read_form
 
-SETTINGS = Settings(max_photos=3, max_photo_bytes=1000)
+SETTINGS = Settings(max_photos=3, max_photo_bytes=1000, upload_seconds=1)
+ROOM = 1500
 
 
 def size(photo: Photo) -> int | None:
@@ -19,7 +23,7 @@ def size(photo: Photo) -> int | None:
 @pytest.fixture
 async def client(serve: Any) -> Any:
     async def read(request: web.Request) -> web.Response:
-        form = await read_form(request, SETTINGS)
+        form = await read_form(request, SETTINGS, ROOM)
         return web.json_response(
             {
                 "id": form.person,
@@ -71,6 +75,46 @@ async def test_a_photograph_without_a_name(client: Any) -> None:
 async def test_a_photograph_that_is_too_large_is_marked(client: Any) -> None:
     status, body = await send(client, ("photo", b"1" * 300_000, "big"), ("photo", b"1", "small"))
     assert (status, body["photos"]) == (200, [["big", None], ["small", 1]])
+
+
+async def test_photographs_that_take_more_than_there_is_room_for(client: Any) -> None:
+    within = [("photo", b"1" * 900, "a"), ("photo", b"1" * 600, "b")]
+    status, body = await send(client, *within)
+    assert (status, body["photos"]) == (200, [["a", 900], ["b", 600]])
+    status, body = await send(client, *within, ("photo", b"1", "c"))
+    assert (status, body["reason"]) == (413, "too-large")
+
+
+async def test_a_small_body_that_unpacks_to_more_than_there_is_room_for(client: Any) -> None:
+    photos = b"".join(b"%s\r\n" % PART.replace(b"123", b"1" * 900) for _ in range(2))
+    packed = gzip.compress(photos + b"--b--\r\n")
+    headers = {"Content-Type": "multipart/form-data; boundary=b", "Content-Encoding": "gzip"}
+    response = await client.post("/read", data=packed, headers=headers)
+    assert len(packed) < 200
+    assert (response.status, (await response.json())["reason"]) == (413, "too-large")
+
+
+@pytest.mark.parametrize("beat", [b"", b"1"], ids=["not at all", "bit by bit"])
+async def test_a_form_that_arrives_too_slowly(client: Any, beat: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
+    head = (
+        "POST /read HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900\r\n"
+        "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+    )
+    writer.write(head.encode() + PART)
+
+    async def trickle() -> None:
+        while True:
+            writer.write(beat)
+            await asyncio.sleep(0.05)
+
+    trickling = asyncio.create_task(trickle())
+    async with asyncio.timeout(20):
+        answer = (await reader.readuntil(b"}")).decode()
+    trickling.cancel()
+    writer.close()
+    assert answer.startswith("HTTP/1.1 408 ")
+    assert '"reason": "too-slow"' in answer
 
 
 PHOTO = ("photo", b"1", "a")

@@ -1,18 +1,21 @@
-"""Whether the worker is ready: a first assignment, and a recovery that ended after it."""
+"""How the worker is: alive, and ready."""
 
 from typing import TYPE_CHECKING, cast
 
+from aiohttp import web
+
 from app.models.pipeline import Nets
+from app.web.errors import api_error
 
 if TYPE_CHECKING:
     import faust
     from faust.tables.manager import TableManager
 
-__all__ = ["Readiness"]
+__all__ = ["HealthViews", "Readiness"]
 
 
 class Readiness:
-    """Watches the application's first steps.
+    """Whether the worker is ready: a first assignment, and a recovery that ended after it.
 
     Faust says neither "rebalancing" nor "in recovery" before its first rebalance has begun, so that
     a worker would look ready at its very start; and again between an assignment and the recovery
@@ -39,3 +42,25 @@ class Readiness:
         if cast("TableManager", self._app.tables).recovery.in_recovery:
             return "the tables are being recovered"
         return None
+
+
+class HealthViews:
+    """`/healthz`, `/readyz`; Faust's sensor serves `/metrics`."""
+
+    def __init__(self, readiness: Readiness) -> None:
+        self._readiness = readiness
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes."""
+        return [web.get("/healthz", self.health), web.get("/readyz", self.ready)]
+
+    async def health(self, request: web.Request) -> web.Response:
+        """Say that the process answers."""
+        return web.json_response({"alive": True})
+
+    async def ready(self, request: web.Request) -> web.Response:
+        """Say whether the worker has its partitions and its tables."""
+        missing = self._readiness.missing()
+        if missing:
+            raise api_error(503, "not-ready", missing)
+        return web.json_response({"ready": True})
