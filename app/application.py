@@ -17,6 +17,8 @@ from faust.types.transports import TransportT
 from app.background import Background
 from app.errors import OnlookerError
 from app.faust_cli import accept_app_after_command
+from app.kafka.admin import create_topics
+from app.kafka.clients import broker_credentials
 from app.kafka.consumer import LedgerTransport
 from app.kafka.ledger import Ledger
 from app.logs import keep_calm
@@ -25,7 +27,7 @@ from app.models.report import console_report
 from app.parts import Parts
 from app.settings import Settings, is_loopback, load_settings, private_folder
 from app.tables.identities import AwaitedTable
-from app.topics import MAX_MESSAGE_BYTES, Topics, create_topics
+from app.topics import MAX_MESSAGE_BYTES, Topics
 
 __all__ = ["Onlooker", "create_app", "make_app"]
 
@@ -119,6 +121,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
     """Return Faust's settings; the reasons for those that are not its defaults are in docs/design.md."""
     return {
         "broker": settings.broker,
+        "broker_credentials": broker_credentials(settings),
         "store": "rocksdb://",
         "Worker": OnlookerWorker,
         "GlobalTable": AwaitedTable,
@@ -172,7 +175,7 @@ def _prepare(app: Onlooker, loop: asyncio.AbstractEventLoop) -> None:
 
     Raises:
         OnlookerError: the web server would be open to others without a token; a folder, a net, a device or a
-            topic cannot be had.
+            topic cannot be had; Kafka does not let us in.
     """
     settings, bind = app.settings, str(app.conf.web_bind)
     # Nobody has set logging up yet, and Python would write aiokafka's every failed attempt to standard error.

@@ -2,10 +2,10 @@
 
 import asyncio
 
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from app.broker.ports import HOST
+from app.kafka.clients import open_admin
 
 __all__ = ["cluster_on"]
 
@@ -24,7 +24,7 @@ async def cluster_on(port: int) -> str | None:
 
 
 async def _describe(port: int) -> str | None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=f"{HOST}:{port}", request_timeout_ms=int(_PATIENCE * 1000))
+    admin = open_admin(f"{HOST}:{port}", request_timeout_ms=int(_PATIENCE * 1000))
     try:
         await admin.start()
         cluster = await admin.describe_cluster()

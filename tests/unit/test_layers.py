@@ -14,7 +14,7 @@ FOREIGN = {"__main__.py", "oracle_process.py"}
 
 #: From the bottom up; a part may import from its own layer and from those below.
 LAYERS = [
-    {"errors", "logs", "settings", "messages", "topics", "metrics", "processes"},
+    {"errors", "logs", "settings", "contradictions", "messages", "topics", "metrics", "processes"},
     {"kafka"},
     {"models", "tracking"},
     {"tables", "history", "sources", "broker", "evaluation"},
@@ -25,7 +25,7 @@ LAYERS = [
 ]
 HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}
 #: What knows nothing of Kafka and HTTP.
-PURE = {"models", "tracking", "evaluation", "messages", "settings", "errors"}
+PURE = {"models", "tracking", "evaluation", "messages", "topics", "settings", "errors"}
 NETWORK = {"faust", "aiokafka", "aiohttp", "mode"}
 
 FILES = sorted((ROOT / "app").rglob("*.py"))
