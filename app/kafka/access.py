@@ -141,7 +141,7 @@ def _mechanism_refused(settings: Settings, offered: list[str]) -> str:
             f"takes no {settings.broker_sasl_mechanism}, but {', '.join(offered)}: "
             "set ONLOOKER_BROKER_SASL_MECHANISM"
         )
-    return f"takes no login there: set {_PROTOCOL} to {'SSL' if settings.uses_tls else 'PLAINTEXT'}"
+    return f"takes no login: set {_PROTOCOL} to {'SSL' if settings.uses_tls else 'PLAINTEXT'}"
 
 
 async def _misunderstanding(settings: Settings, broker: _Broker) -> str | None:

@@ -101,8 +101,16 @@ def _first_line(error: Exception) -> str:
 
 
 async def _create(admin: AIOKafkaAdminClient, topics: Topics, replication: int) -> None:
-    wanted = [NewTopic(spec.name, spec.partitions, replication, topic_configs=spec.config) for spec in topics]
-    response = await admin.create_topics(wanted)
+    # Who may not create topics is refused those, too, that somebody else has made for them.
+    there = set(await admin.list_topics())
+    missing = [
+        NewTopic(spec.name, spec.partitions, replication, topic_configs=spec.config)
+        for spec in topics
+        if spec.name not in there
+    ]
+    if not missing:
+        return
+    response = await admin.create_topics(missing)
     for name, code, *message in response.topic_errors:
         error = for_code(code)
         if code and error is not TopicAlreadyExistsError:

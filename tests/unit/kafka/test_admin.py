@@ -18,6 +18,7 @@ from app.kafka import admin as module
 from app.kafka.access import AccessError
 from app.kafka.admin import BrokerUnreachableError, TopicError, create_topics
 from app.settings import Settings
+from app.topics import Topics
 
 
 async def test_a_broker_that_is_not_there_is_named(caplog: pytest.LogCaptureFixture) -> None:
@@ -32,6 +33,8 @@ class Admin:
 
     errors: ClassVar[list[Exception]] = []
     closed = 0
+    there: ClassVar[list[str]] = []
+    created: ClassVar[list[str]] = []
 
     def __init__(self, _: Settings, **options: Any) -> None:
         pass
@@ -40,7 +43,11 @@ class Admin:
         if self.errors:
             raise self.errors.pop(0)
 
+    async def list_topics(self) -> list[str]:
+        return self.there
+
     async def create_topics(self, topics: list[Any]) -> Any:
+        self.created += [topic.name for topic in topics]
         return SimpleNamespace(topic_errors=[(topic.name, 0, None) for topic in topics])
 
     async def describe_topics(self, names: list[str]) -> Any:
@@ -61,6 +68,8 @@ def admin(monkeypatch: pytest.MonkeyPatch) -> type[Admin]:
     monkeypatch.setattr(module, "make_admin", Admin)
     monkeypatch.setattr(module, "_RETRY", 0.001)
     monkeypatch.setattr(Admin, "closed", 0)
+    monkeypatch.setattr(Admin, "there", [])
+    monkeypatch.setattr(Admin, "created", [])
     monkeypatch.setattr(module, "check_access", let_in)
     return Admin
 
@@ -83,6 +92,16 @@ async def test_a_broker_that_is_starting_is_waited_for(admin: type[Admin]) -> No
 
 
 @pytest.mark.parametrize("error", [*PASSING, ClusterAuthorizationFailedError(), ValueError("two\nlines")])
+async def test_only_what_is_missing_is_created(admin: type[Admin]) -> None:
+    names = [spec.name for spec in Topics(Settings())]
+    admin.there = ["somebody-else-s", *names[1:]]
+    await create_topics(Settings())
+    assert admin.created == names[:1]
+    admin.there += names[:1]
+    await create_topics(Settings())
+    assert admin.created == names[:1]
+
+
 async def test_after_the_wait_it_is_one_line(admin: type[Admin], error: Exception) -> None:
     admin.errors = [error]
     with pytest.raises(TopicError) as caught:
