@@ -18,6 +18,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 
 from app.errors import OnlookerError, one_line
 from app.kafka.clients import connect
+from app.kafka.security import security_options
 from app.settings import Settings
 
 __all__ = ["AccessError", "check_access"]
@@ -28,6 +29,8 @@ _PATIENCE, _GRACE = 5.0, 1.0
 _HUNG_UP = (KafkaError, ssl.SSLError, ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
 #: OpenSSL's numbers for a certificate of another host or address, and for one whose signer is not known.
 _OTHER_NAME, _UNKNOWN_SIGNER = {62, 64}, {2, 18, 19, 20, 21}
+#: In the names of the alerts that a client certificate brings, or its absence.
+_OF_CERTIFICATE = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED", "HANDSHAKE_FAILURE")
 _PROTOCOL = "ONLOOKER_BROKER_SECURITY_PROTOCOL"
 
 
@@ -124,6 +127,8 @@ def _distrust(error: ssl.SSLCertVerificationError) -> str:
 
 def _alerted(settings: Settings, alert: str) -> str:
     words = alert.partition("ALERT_")[2].replace("_", " ").lower()
+    if not any(word in alert for word in _OF_CERTIFICATE):
+        return f"refuses TLS: {words}"
     if settings.broker_certificate_file is None:
         return f"asks for a client certificate ({words}): set ONLOOKER_BROKER_CERTIFICATE_FILE"
     return f"refuses the client certificate in {settings.broker_certificate_file} ({words})"
@@ -147,9 +152,9 @@ def _mechanism_refused(settings: Settings, offered: list[str]) -> str:
 async def _misunderstanding(settings: Settings, broker: _Broker) -> str | None:
     """Return what a broker wants that hangs up without a word; None where it is not there any more."""
     protocol = settings.broker_security_protocol
-    if settings.uses_tls and await _speaks(settings, broker, "PLAINTEXT"):
+    if settings.uses_tls and await _speaks_plainly(settings, broker):
         return f"speaks no TLS: {_PROTOCOL} is {protocol}"
-    if not settings.uses_tls and await _speaks(settings, broker, "SSL"):
+    if not settings.uses_tls and await _answer_to_tls(broker, _trusting()) is not None:
         return f"speaks TLS: {_PROTOCOL} is {protocol}"
     offered = await _mechanisms(settings, broker)
     if offered and not settings.uses_sasl:
@@ -158,19 +163,51 @@ async def _misunderstanding(settings: Settings, broker: _Broker) -> str | None:
     if settings.broker_sasl_mechanism in offered and settings.broker_token_file is not None:
         # aiokafka takes the answer to a token for a welcome; what it asks next is what fails.
         return _login_refused(settings)
-    return None
+    alert = (
+        await _answer_to_tls(broker, security_options(settings)["ssl_context"]) if settings.uses_tls else None
+    )
+    return _alerted(settings, alert) if alert else None
 
 
-async def _speaks(settings: Settings, broker: _Broker, protocol: str) -> bool:
-    """Tell whether a broker answers in another protocol than that of the settings."""
-    anyone = ssl.create_default_context()
-    anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE
+async def _speaks_plainly(settings: Settings, broker: _Broker) -> bool:
+    """Tell whether a broker answers without TLS."""
     try:
-        async with _connection(settings, broker, security_protocol=protocol, ssl_context=anyone):
+        async with _connection(settings, broker, security_protocol="PLAINTEXT"):
             return True
-    except (OSError, KafkaError) as error:
-        # Who asks for a client certificate speaks TLS.
-        return any("ALERT" in str(getattr(cause, "reason", "")) for cause in _causes(error))
+    except (OSError, KafkaError):
+        return False
+
+
+async def _answer_to_tls(broker: _Broker, context: ssl.SSLContext) -> str | None:
+    """Return the alert with which a broker ends TLS, "" where it does not; None where it speaks no TLS.
+
+    Nothing is sent: a broker that closes before it has read all would have its alert lost on the way.
+    """
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            reader, writer = await asyncio.open_connection(*broker, ssl=context)
+    except OSError as error:
+        return _alert_in(error) or None
+    try:
+        async with asyncio.timeout(_GRACE):
+            await reader.read(1)
+    except OSError as error:
+        return _alert_in(error)
+    finally:
+        writer.close()
+    return ""
+
+
+def _alert_in(error: OSError) -> str:
+    alert = str(getattr(error, "reason", ""))
+    return alert if "ALERT" in alert else ""
+
+
+def _trusting() -> ssl.SSLContext:
+    """Return a context for finding out whether TLS is spoken: nothing is said to whom it trusts."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 async def _mechanisms(settings: Settings, broker: _Broker) -> list[str]:

@@ -1,10 +1,12 @@
 """Why Kafka does not let us in: what can be told by servers that are no Kafka; the rest is in integration."""
 
 import asyncio
+import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -15,7 +17,8 @@ from app.kafka import access
 from app.kafka.access import AccessError, check_access
 from app.settings import Settings
 
-Serve = Callable[[asyncio.StreamReader], Awaitable[None]]
+#: Returns the last bytes that are sent.
+Serve = Callable[[asyncio.StreamReader], Awaitable[bytes]]
 
 
 @pytest.fixture(scope="module")
@@ -23,26 +26,36 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("ca"))
 
 
-async def hang_up(reader: asyncio.StreamReader) -> None:
+async def hang_up(reader: asyncio.StreamReader) -> bytes:
     """Say nothing, and end the connection."""
+    return b""
 
 
-async def keep_silent(reader: asyncio.StreamReader) -> None:
+async def keep_silent(reader: asyncio.StreamReader) -> bytes:
     """Say nothing until the other side ends the connection."""
     await reader.read()
+    return b""
+
+
+async def alert(reader: asyncio.StreamReader) -> bytes:
+    """Answer as TLS does to a version that it does not have: with alert 70."""
+    await reader.read(1)
+    return bytes((21, 3, 3, 0, 2, 2, 70))
 
 
 @asynccontextmanager
-async def serving(serve: Serve, store: Path | None = None) -> AsyncIterator[int]:
-    """Serve on a free port, with the certificate in `store`."""
+async def serving(serve: Serve, store: Path | None = None, clients: Path | None = None) -> AsyncIterator[int]:
+    """Serve on a free port, with the certificate in `store`, those that have one of the CA in `clients`."""
     context = None
     if store is not None:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=clients)
         context.load_cert_chain(store)
+        context.verify_mode = ssl.CERT_REQUIRED if clients else ssl.CERT_NONE
     served: list[asyncio.Task[None]] = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await serve(reader)
+        with suppress(OSError):
+            writer.write(await serve(reader))
         writer.close()
         with suppress(OSError):
             await writer.wait_closed()
@@ -55,12 +68,34 @@ async def serving(serve: Serve, store: Path | None = None) -> AsyncIterator[int]
         await asyncio.gather(*served)
 
 
+@contextmanager
+def serving_known_clients(authority: Authority, version: ssl.TLSVersion) -> Iterator[int]:
+    """Let in who has a certificate of the CA; asyncio would not tell the others what is wrong."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=authority.file)
+    context.load_cert_chain(authority.issue_store("127.0.0.1"))
+    context.verify_mode, context.maximum_version = ssl.CERT_REQUIRED, version
+
+    def serve() -> None:
+        # It is closed at the end, and a client may be gone.
+        while server.fileno() >= 0:
+            with suppress(OSError), context.wrap_socket(server.accept()[0], server_side=True) as client:
+                client.recv(1)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = Thread(target=serve)
+        thread.start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+        server.close()
+        thread.join()
+
+
 def at(*ports: int, **settings: Any) -> Settings:
     return Settings(broker=";".join(f"kafka://127.0.0.1:{port}" for port in ports), **settings)
 
 
-def tls(authority: Authority, *ports: int) -> Settings:
-    return at(*ports, broker_security_protocol="SSL", broker_ca_file=authority.file)
+def tls(authority: Authority, *ports: int, **settings: Any) -> Settings:
+    return at(*ports, broker_security_protocol="SSL", broker_ca_file=authority.file, **settings)
 
 
 async def refusal(settings: Settings) -> str:
@@ -103,6 +138,28 @@ async def test_a_certificate_of_an_unknown_ca(authority: Authority, tmp_path: Pa
         said = await refusal(tls(Authority(tmp_path), port))
     assert said.startswith(f"Kafka at 127.0.0.1:{port} shows a certificate of a CA that is not known (")
     assert said.endswith("set ONLOOKER_BROKER_CA_FILE to that CA")
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_a_client_certificate_that_is_missing_or_not_known(
+    authority: Authority, tmp_path: Path, version: ssl.TLSVersion
+) -> None:
+    other = Authority(tmp_path)
+    with serving_known_clients(authority, version) as port:
+        missing = await refusal(tls(authority, port))
+        store = other.issue_store("client")
+        unknown = await refusal(tls(authority, port, broker_certificate_file=store))
+        plain = await refusal(at(port))
+    broker = f"Kafka at 127.0.0.1:{port}"
+    assert missing.startswith(f"{broker} asks for a client certificate (")
+    assert unknown.startswith(f"{broker} refuses the client certificate in {store} (")
+    assert plain == f"{broker} speaks TLS: ONLOOKER_BROKER_SECURITY_PROTOCOL is PLAINTEXT"
+
+
+async def test_another_version_of_tls(authority: Authority) -> None:
+    async with serving(alert) as port:
+        said = await refusal(tls(authority, port))
+    assert said == f"Kafka at 127.0.0.1:{port} refuses TLS: protocol version"
 
 
 async def test_one_that_refuses_is_found_among_those_that_are_away(authority: Authority) -> None:

@@ -91,7 +91,6 @@ async def test_a_broker_that_is_starting_is_waited_for(admin: type[Admin]) -> No
     assert admin.closed == len(PASSING) + 1
 
 
-@pytest.mark.parametrize("error", [*PASSING, ClusterAuthorizationFailedError(), ValueError("two\nlines")])
 async def test_only_what_is_missing_is_created(admin: type[Admin]) -> None:
     names = [spec.name for spec in Topics(Settings())]
     admin.there = ["somebody-else-s", *names[1:]]
@@ -102,6 +101,7 @@ async def test_only_what_is_missing_is_created(admin: type[Admin]) -> None:
     assert admin.created == names[:1]
 
 
+@pytest.mark.parametrize("error", [*PASSING, ClusterAuthorizationFailedError(), ValueError("two\nlines")])
 async def test_after_the_wait_it_is_one_line(admin: type[Admin], error: Exception) -> None:
     admin.errors = [error]
     with pytest.raises(TopicError) as caught:
