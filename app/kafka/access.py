@@ -72,6 +72,9 @@ async def _ask(settings: Settings, broker: _Broker) -> list[_Broker]:
     try:
         async with _connection(settings, broker) as connection:
             metadata = await connection.send(MetadataRequest([]))
+            if not metadata.brokers:
+                # With such an answer it also says goodbye to whose token it does not take.
+                metadata = await connection.send(MetadataRequest([]))
     except (OSError, KafkaError) as error:
         if reason := await _reason(settings, broker, error):
             raise AccessError(f"Kafka at {broker} {reason}") from None
@@ -195,6 +198,9 @@ async def _answer_to_tls(broker: _Broker, context: ssl.SSLContext) -> str | None
         return _alert_in(error)
     finally:
         writer.close()
+        with suppress(OSError):
+            async with asyncio.timeout(_GRACE):
+                await writer.wait_closed()
     return ""
 
 

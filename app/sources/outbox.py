@@ -154,11 +154,9 @@ class Outbox:
                 async with asyncio.timeout(deadline - time.monotonic()):
                     await producer.start()
                 return producer
-            except (KafkaError, OSError) as error:
+            except (KafkaError, OSError):
                 await _stop(producer, deliver=False)
-                # Silence is no refusal, and would only be waited for again.
-                if isinstance(error, KafkaError):
-                    await check_access(self._settings)
+                await check_access(self._settings)
                 if time.monotonic() + 0.3 > deadline:
                     addresses = ", ".join(self._settings.bootstrap)
                     raise SourceError(

@@ -207,7 +207,9 @@ async def test_who_is_not_let_in_is_told_why(
 
 
 @pytest.mark.parametrize("program", ["source", "worker"])
-@pytest.mark.parametrize("wrong", ["password", "ca", "name", "no-client-certificate", "plain-text-to-tls"])
+@pytest.mark.parametrize(
+    "wrong", ["password", "token", "ca", "name", "no-client-certificate", "plain-text-to-tls"]
+)
 def test_a_source_and_a_worker_end_with_that_line(
     secured: SecuredBroker, few: Path, weights: Path, tmp_path: Path, wrong: str, program: str
 ) -> None:
