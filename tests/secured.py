@@ -26,6 +26,7 @@ USER, PASSWORD = "camera-user", "hush-4711-hush"
 #: Listener -> how it is spoken to.
 _PROTOCOLS = {
     "LOGIN": "SASL_SSL", "OPEN": "SASL_PLAINTEXT", "TLS": "SSL", "MUTUAL": "SSL", "ELSEWHERE": "SSL",
+    "RENAMED": "SSL",
 }  # fmt: skip
 _AUDIENCE, _ISSUER = "kafka", "tests"
 _PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule"
@@ -37,7 +38,8 @@ class SecuredBroker(Broker):
     """A broker that besides its own listener has others, each on a port of its own.
 
     `LOGIN` wants TLS and one of four SASL mechanisms, `OPEN` PLAIN without TLS, `TLS` only that, `MUTUAL` a
-    client certificate; `ELSEWHERE` shows a certificate for another host.
+    client certificate; `ELSEWHERE` shows a certificate for another host, and `RENAMED` sends clients
+    to a name that is not in its own.
     """
 
     def __init__(self, data: Path, jars: Path) -> None:
@@ -95,11 +97,14 @@ class SecuredBroker(Broker):
         protocols = {"CLIENT": "PLAINTEXT", "CONTROLLER": "PLAINTEXT", **_PROTOCOLS}
         properties: dict[str, object] = {
             "listeners": ",".join([*listeners, f"CONTROLLER://{HOST}:{controller}"]),
-            "advertised.listeners": ",".join(listeners),
+            "advertised.listeners": ",".join(
+                listener.replace(HOST, "localhost") if listener.startswith("RENAMED") else listener
+                for listener in listeners
+            ),
             "listener.security.protocol.map": ",".join(f"{name}:{kind}" for name, kind in protocols.items()),
             "listener.name.mutual.ssl.client.auth": "required",
         }
-        for name in ("LOGIN", "TLS", "MUTUAL", "ELSEWHERE"):
+        for name in ("LOGIN", "TLS", "MUTUAL", "ELSEWHERE", "RENAMED"):
             properties |= self._certificates(name)
         return (
             properties

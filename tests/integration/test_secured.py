@@ -206,6 +206,13 @@ async def test_who_is_not_let_in_is_told_why(
     assert "hush" not in str(caught.value)
 
 
+async def test_one_that_sends_us_to_a_name_that_is_not_in_its_certificate(secured: SecuredBroker) -> None:
+    port = secured.address("RENAMED").rpartition(":")[2]
+    said = f"^Kafka at localhost:{port} shows a certificate for another name: .*'localhost'"
+    with pytest.raises(AccessError, match=said):
+        await create_topics(Settings(**secured.settings("RENAMED")), wait=600)
+
+
 @pytest.mark.parametrize("program", ["source", "worker"])
 @pytest.mark.parametrize(
     "wrong", ["password", "token", "ca", "name", "no-client-certificate", "plain-text-to-tls"]
