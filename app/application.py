@@ -25,6 +25,7 @@ from app.enrolment import PhotoReader
 from app.history.index import History
 from app.history.streams import Streams
 from app.kafka.checkpoints import Checkpoints
+from app.kafka.clients import broker_credentials
 from app.kafka.consumer import LedgerConsumer, LedgerTransport
 from app.kafka.dead_letters import DeadLetters
 from app.kafka.delivery import KafkaDelivery
@@ -160,6 +161,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
     """Return Faust's settings; the reasons for those that are not its defaults are in docs/design.md."""
     return {
         "broker": settings.broker,
+        "broker_credentials": broker_credentials(settings),
         "store": "rocksdb://",
         "Worker": OnlookerWorker,
         "GlobalTable": AwaitedTable,

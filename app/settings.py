@@ -6,12 +6,14 @@ from difflib import get_close_matches
 from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.contradictions import contradiction
 from app.errors import OnlookerError
 
 __all__ = [
@@ -52,6 +54,32 @@ class Settings(BaseSettings):
     broker: str = Field(
         default_factory=lambda known: f"kafka://127.0.0.1:{known.get('broker_port', 9092)}",
         description="The Kafka to use, as `kafka://host:port` (several: `;` between them). When it is not set, `onlooker up` starts its own.",
+    )
+    broker_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How that Kafka is spoken to: `SSL` is TLS, `SASL_SSL` TLS and a login."
+    )
+    broker_ca_file: Path | None = Field(
+        None, description="CA that signs the certificates of the brokers, as PEM; the system's, when not set."
+    )
+    broker_certificate_file: Path | None = Field(
+        None, description="Client certificate, as PEM, for a Kafka that asks for one."
+    )
+    broker_key_file: Path | None = Field(
+        None, description="Key of the client certificate, as PEM; in the same file, when not set."
+    )
+    broker_key_password: SecretStr | None = Field(
+        None, repr=False, description="Password of that key, where it is encrypted."
+    )
+    broker_key_password_file: Path | None = Field(None, description="File that holds the key's password.")
+    broker_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None = Field(
+        None, description="How the login goes: `PLAIN`, `SCRAM-SHA-256`, `SCRAM-SHA-512` or `OAUTHBEARER`."
+    )
+    broker_user: str | None = Field(None, description="User of the login.")
+    broker_password: SecretStr | None = Field(None, repr=False, description="Password of the login.")
+    broker_password_file: Path | None = Field(None, description="File that holds the password of the login.")
+    broker_token_file: Path | None = Field(
+        None,
+        description="File that holds the token for `OAUTHBEARER`; read again for each connection, so that it can be renewed.",
     )
     data_dir: Path = Field(
         ROOT / "var", description="Folder of everything that Onlooker writes: broker, tables, history, logs."
@@ -199,6 +227,22 @@ class Settings(BaseSettings):
             raise ValueError("expected http://host:port")
         return value
 
+    @model_validator(mode="after")
+    def _consistent_security(self) -> Self:
+        if (found := contradiction(self)) is not None:
+            raise PydanticCustomError("security", "{found}", {"found": found})
+        return self
+
+    @property
+    def uses_tls(self) -> bool:
+        """Tell whether Kafka is spoken to through TLS."""
+        return self.broker_security_protocol in {"SSL", "SASL_SSL"}
+
+    @property
+    def uses_sasl(self) -> bool:
+        """Tell whether Kafka wants a login."""
+        return self.broker_security_protocol in {"SASL_PLAINTEXT", "SASL_SSL"}
+
     @property
     def nets(self) -> list[str]:
         """Names of the nets in use."""
@@ -293,4 +337,5 @@ def load_settings() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"]).upper()
-        raise SettingsError(f"ONLOOKER_{name}: {first['msg']}") from None
+        # What is wrong with several together names them itself.
+        raise SettingsError(f"ONLOOKER_{name}: {first['msg']}" if name else first["msg"]) from None

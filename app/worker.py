@@ -13,11 +13,11 @@ from faust.exceptions import AlreadyConfiguredWarning
 from faust.types import AppT
 
 from app.errors import OnlookerError
+from app.kafka.admin import create_topics
 from app.logs import keep_calm
 from app.models.chosen import prepare_nets
 from app.progress import console_progress
 from app.settings import is_loopback, private_folder
-from app.topics import create_topics
 
 if TYPE_CHECKING:
     from app.application import Onlooker
@@ -62,7 +62,7 @@ def _prepare(app: "Onlooker", loop: asyncio.AbstractEventLoop) -> None:
 
     Raises:
         OnlookerError: the web server would be open to others without a token; a folder, a net, a device or a
-            topic cannot be had.
+            topic cannot be had; Kafka does not let us in.
     """
     settings, bind = app.settings, str(app.conf.web_bind)
     # Nobody has set logging up yet, and Python would write aiokafka's every failed attempt to standard error.

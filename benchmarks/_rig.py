@@ -19,10 +19,11 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from numpy.typing import NDArray
 
 from app.broker import Broker, free_port, prepare_jars
+from app.kafka.admin import create_topics
 from app.messages import Frame, encode_frame
 from app.models.images import encode_jpeg
 from app.settings import ROOT, Settings
-from app.topics import MAX_MESSAGE_BYTES, Topics, create_topics
+from app.topics import MAX_MESSAGE_BYTES, Topics
 
 __all__ = [
     "CLIP", "Image", "Rig", "Started", "decoded", "jpegs_of", "producer_for", "rig", "send_frame",

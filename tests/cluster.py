@@ -14,9 +14,10 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 from uuid import uuid4
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 
 from app.broker import free_port
+from app.kafka.clients import make_consumer
 from app.settings import Settings
 from app.topics import MAX_MESSAGE_BYTES, TopicSpec
 
@@ -251,15 +252,15 @@ class Cluster:
 async def count_messages(settings: Settings, topic: TopicSpec) -> int:
     """Return how many messages are on a topic."""
     places = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
-    async with AIOKafkaConsumer(bootstrap_servers=settings.bootstrap) as consumer:
+    async with make_consumer(settings) as consumer:
         return sum((await consumer.end_offsets(places)).values())
 
 
 async def read_topic(settings: Settings, topic: TopicSpec) -> list["ConsumerRecord[bytes, bytes]"]:
     """Return all that is on a topic now, in order within each partition."""
     places = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap,
+    consumer = make_consumer(
+        settings,
         max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
         # A seek to the beginning would race with the client's own, to the end.
         auto_offset_reset="earliest",

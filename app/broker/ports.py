@@ -6,10 +6,10 @@ import os
 import socket
 
 import psutil
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from app.broker.errors import BrokerError
+from app.kafka.clients import open_admin
 
 __all__ = ["HOST", "check_port", "cluster_on", "free_port"]
 
@@ -72,7 +72,7 @@ def _holder(port: int) -> str:
 
 
 async def _describe(port: int) -> str | None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=f"{HOST}:{port}", request_timeout_ms=int(_PATIENCE * 1000))
+    admin = open_admin(f"{HOST}:{port}", request_timeout_ms=int(_PATIENCE * 1000))
     try:
         await admin.start()
         cluster = await admin.describe_cluster()

@@ -2,7 +2,7 @@
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from app.settings import Settings, load_settings
 
@@ -17,7 +17,7 @@ def settings(markdown: bool) -> None:
         click.echo(reference())
         return
     now = load_settings()
-    table = Table("variable", "value", "meaning", box=None)
+    table = Table(Column("variable", no_wrap=True), "value", "meaning", box=None)
     for name, field in Settings.model_fields.items():
         value = getattr(now, name)
         shown = "" if value is None else str(value) if field.repr else "(set)"

@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
+from app.kafka.clients import make_consumer
 from app.kafka.delivery import Delivery
 from app.kafka.intake import Received
 from app.kafka.ledger import PartitionLedger
@@ -71,8 +72,8 @@ class Checkpoints:
         places = [TopicPartition(self._topic.name, number) for number in partitions]
         faces = [TopicPartition(self._faces.name, number) for number in partitions]
         found: dict[int, dict[bytes, Stored]] = {number: {} for number in partitions}
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.bootstrap,
+        consumer = make_consumer(
+            self._settings,
             client_id=f"{self._settings.app_id}-checkpoints",
             enable_auto_commit=False,
             auto_offset_reset="earliest",

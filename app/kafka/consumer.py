@@ -20,6 +20,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, Message
 from mode import Service
 
+from app.kafka.clients import make_consumer
 from app.kafka.ledger import Ledger, PartitionLedger
 from app.settings import Settings
 
@@ -184,8 +185,7 @@ class LedgerConsumer(driver.Consumer):
     async def _first_on_log(self, partition: TP, offset: int) -> int | None:
         """Return the offset of the first record at `offset` or after it; None if the broker does not say."""
         place = AioTopicPartition(*partition)
-        bootstrap = cast(LedgerApp, self.app).settings.bootstrap
-        reader = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+        reader = make_consumer(cast(LedgerApp, self.app).settings, enable_auto_commit=False)
         try:
             await reader.start()
             reader.assign([place])

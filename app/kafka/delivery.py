@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 from aiokafka.partitioner import DefaultPartitioner
 
+from app.kafka.clients import make_producer
 from app.settings import Settings
 from app.topics import MAX_MESSAGE_BYTES, TopicSpec
 
@@ -106,8 +107,8 @@ class KafkaDelivery:
         """
         async with self._starting:
             if self._producer is None:
-                made = AIOKafkaProducer(
-                    bootstrap_servers=self._settings.bootstrap,
+                made = make_producer(
+                    self._settings,
                     client_id=f"{self._settings.app_id}-delivery",
                     acks="all",
                     max_batch_size=_TOGETHER,

@@ -4,9 +4,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
+from app.kafka.clients import make_consumer
 from app.settings import Settings
 from app.topics import MAX_MESSAGE_BYTES, TopicSpec
 
@@ -54,8 +55,8 @@ class Follower:
         self._moved = asyncio.Condition()
         self._placed = asyncio.Event()
         self._connected = False
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=settings.bootstrap,
+        self._consumer = make_consumer(
+            settings,
             client_id=f"{settings.app_id}-follower",
             enable_auto_commit=False,
             auto_offset_reset="earliest",

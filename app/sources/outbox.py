@@ -10,7 +10,10 @@ from typing import Self
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
+from app.kafka.access import check_access
+from app.kafka.clients import make_producer
 from app.messages import Frame, encode_frame
+from app.settings import Settings
 from app.sources.base import SourceError
 from app.sources.summary import Summary
 from app.topics import MAX_MESSAGE_BYTES
@@ -34,10 +37,11 @@ class Outbox:
 
     Raises:
         SourceError: on entering, the broker does not answer in time.
+        AccessError: on entering, it does not let us in.
     """
 
-    def __init__(self, bootstrap: list[str], topic: str, limit: int, summary: Summary) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, settings: Settings, topic: str, limit: int, summary: Summary) -> None:
+        self._settings = settings
         self._topic = topic
         self._summary = summary
         self._free = asyncio.Semaphore(limit)
@@ -128,7 +132,7 @@ class Outbox:
             waited = time.monotonic() - self._answered
             if self._pending and waited > _SILENCE and not self._silent:
                 self._silent = True
-                addresses = ", ".join(self._bootstrap)
+                addresses = ", ".join(self._settings.bootstrap)
                 _LOG.warning(
                     "Kafka at %s does not answer; %d frames wait for it", addresses, len(self._pending)
                 )
@@ -136,8 +140,8 @@ class Outbox:
     async def _connect(self) -> AIOKafkaProducer:
         deadline = time.monotonic() + _CONNECT
         while True:
-            producer = AIOKafkaProducer(
-                bootstrap_servers=self._bootstrap,
+            producer = make_producer(
+                self._settings,
                 acks="all",
                 enable_idempotence=True,
                 linger_ms=0,
@@ -152,8 +156,9 @@ class Outbox:
                 return producer
             except (KafkaError, OSError):
                 await _stop(producer, deliver=False)
+                await check_access(self._settings)
                 if time.monotonic() + 0.3 > deadline:
-                    addresses = ", ".join(self._bootstrap)
+                    addresses = ", ".join(self._settings.bootstrap)
                     raise SourceError(
                         f"Kafka does not answer at {addresses}, tried for {_CONNECT:.0f} s"
                     ) from None

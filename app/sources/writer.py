@@ -6,6 +6,7 @@ from collections.abc import Coroutine, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
+from app.kafka.admin import create_topics
 from app.messages import Frame, stream_name
 from app.settings import Settings
 from app.sources.base import Picture, Source, SourceError
@@ -13,7 +14,7 @@ from app.sources.jpeg import Jpeg, PictureRefused, make_jpeg
 from app.sources.latest import LatestSlot
 from app.sources.outbox import Outbox
 from app.sources.summary import Summary
-from app.topics import Topics, create_topics
+from app.topics import Topics
 
 __all__ = ["JpegOptions", "run_source"]
 
@@ -53,6 +54,7 @@ async def run_source(
         MessageError: `stream` cannot name a stream.
         SourceError: Kafka cannot be reached, the source cannot be read, or nothing could be written.
         TopicError: the topics are not as they are declared.
+        AccessError: Kafka does not let us in.
     """
     summary = summary or Summary(source, stream_name(stream))
     work = _write(settings, source, jpeg or JpegOptions(), summary)
@@ -66,7 +68,7 @@ async def run_source(
 async def _write(settings: Settings, source: Source, options: JpegOptions, summary: Summary) -> None:
     topic = Topics(settings).lane(source.live).name
     limit = _LIVE_IN_FLIGHT if source.live else _RECORDED_IN_FLIGHT
-    async with Outbox(settings.bootstrap, topic, limit, summary) as outbox:
+    async with Outbox(settings, topic, limit, summary) as outbox:
         await create_topics(settings, _SETTLING)
         with _reading(source) as pictures:
             # Room first, picture then: what a live source gives must not grow old in between.

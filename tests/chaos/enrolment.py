@@ -7,12 +7,13 @@ from aiokafka import AIOKafkaProducer
 from cluster import Worker
 from standin_nets import PEOPLE, picture_of
 
+from app.kafka.admin import create_topics
 from app.messages import Person, Template, encode
 from app.models.chosen import chosen_nets
 from app.models.images import decode_jpeg, encode_jpeg
 from app.models.pipeline import load_recogniser
 from app.settings import Settings
-from app.topics import Topics, create_topics
+from app.topics import Topics
 
 __all__ = ["enrol_everybody", "restore_everybody"]
 

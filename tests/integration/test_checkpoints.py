@@ -10,11 +10,12 @@ from aiokafka import AIOKafkaProducer
 
 from app.broker import Broker
 from app.kafka import checkpoints as module
+from app.kafka.admin import create_topics
 from app.kafka.checkpoints import Checkpoints, Stored
 from app.kafka.delivery import KafkaDelivery
 from app.messages import Checkpoint, encode
 from app.settings import Settings
-from app.topics import Topics, create_topics
+from app.topics import Topics
 
 #: How far `faces` reaches on each partition.
 END = 10
@@ -149,14 +150,14 @@ async def test_a_broker_that_is_away_is_asked_again(
 ) -> None:
     await desk.checkpoints.write([checkpoint(4)])
     monkeypatch.setattr(module, "_RETRY", 0.01)
-    connect, asked = module.AIOKafkaConsumer, 0
+    connect, asked = module.make_consumer, 0
 
-    def lost_at_first(**options: Any) -> Any:
+    def lost_at_first(settings: Settings, **options: Any) -> Any:
         nonlocal asked
         asked += 1
-        return connect(**(options | {"bootstrap_servers": "127.0.0.1:9"} if asked < 3 else options))
+        return connect(Settings(broker="kafka://127.0.0.1:9") if asked < 3 else settings, **options)
 
-    monkeypatch.setattr(module, "AIOKafkaConsumer", lost_at_first)
+    monkeypatch.setattr(module, "make_consumer", lost_at_first)
     assert await desk.furthest(0) == {0: {"door": 4}}
     assert asked == 3
     assert caplog.text.count("cannot read the checkpoints") == 2

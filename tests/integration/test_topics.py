@@ -7,8 +7,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from app.broker import Broker
+from app.kafka.admin import create_topics
 from app.settings import Settings
-from app.topics import Topics, create_topics
+from app.topics import Topics
 
 
 def settings_for(broker: Broker, **more: Any) -> Settings:

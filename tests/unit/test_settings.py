@@ -72,6 +72,8 @@ def test_the_environment_is_read_once(monkeypatch: pytest.MonkeyPatch, tmp_path:
         ("broker", "kafka://a:1;"),
         ("broker", "kafka://a:1;b:2"),
         ("broker", "kafka://[::1"),
+        ("broker_security_protocol", "TLS"),
+        ("broker_sasl_mechanism", "GSSAPI"),
         ("url", "somewhere"),
         ("url", "ftp://host"),
         ("url", "http://host:port"),
@@ -126,6 +128,29 @@ def test_loopback(host: str) -> None:
 @pytest.mark.parametrize("host", ["", "0.0.0.0", "::", "192.168.0.1", "localhost.evil.org", "127.0.0.1.evil"])
 def test_not_loopback(host: str) -> None:
     assert not is_loopback(host)
+
+
+def test_settings_that_exclude_each_other_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match=r"^ONLOOKER_BROKER_\w+: without effect") as caught:
+        load(monkeypatch, broker_user="camera", broker_password="hush-hush")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_secret_is_in_no_repr(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(
+        monkeypatch,
+        broker="kafka://kafka.example:9093",
+        broker_security_protocol="SASL_SSL",
+        broker_sasl_mechanism="PLAIN",
+        broker_user="camera",
+        broker_password="hush-hush",
+        broker_certificate_file="both.pem",
+        broker_key_password="hush-key",
+    )
+    shown = [repr(settings), str(settings), str(settings.model_dump()), str(settings.broker_password)]
+    assert "hush" not in "".join(shown)
+    assert settings.broker_password is not None
+    assert settings.broker_password.get_secret_value() == "hush-hush"
 
 
 def test_a_misspelt_variable_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

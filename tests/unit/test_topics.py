@@ -1,22 +1,7 @@
-"""Every topic is declared once, and a broker that is not there is one line."""
+"""Every topic is declared once."""
 
-from types import SimpleNamespace
-from typing import Any, ClassVar
-
-import pytest
-from aiokafka.errors import (
-    ClusterAuthorizationFailedError,
-    InvalidReplicationFactorError,
-    KafkaConnectionError,
-    NotControllerError,
-    RequestTimedOutError,
-)
-
-from app import topics as module
-from app.broker import free_port
-from app.errors import OnlookerError
 from app.settings import Settings
-from app.topics import MAX_MESSAGE_BYTES, BrokerUnreachableError, TopicError, Topics, create_topics
+from app.topics import MAX_MESSAGE_BYTES, Topics
 
 
 def test_names_carry_the_prefix_and_are_told_apart() -> None:
@@ -66,75 +51,3 @@ def test_retention_follows_the_settings() -> None:
         assert memory.config["retention.bytes"] == str(10**8)
     assert topics.streams.config["cleanup.policy"] == "compact,delete"
     assert int(topics.frames.config["segment.ms"]) <= 2 * 3600 * 1000 / 4
-
-
-async def test_a_broker_that_is_not_there_is_named(caplog: pytest.LogCaptureFixture) -> None:
-    port = free_port()
-    with pytest.raises(BrokerUnreachableError, match=f"^no Kafka answers at 127.0.0.1:{port}$") as caught:
-        await create_topics(Settings(broker=f"kafka://127.0.0.1:{port}"))
-    assert isinstance(caught.value, OnlookerError)
-
-
-class Admin:
-    """An admin client before whose answers these errors come, one at each start."""
-
-    errors: ClassVar[list[Exception]] = []
-    closed = 0
-
-    def __init__(self, **_: Any) -> None:
-        pass
-
-    async def start(self) -> None:
-        if self.errors:
-            raise self.errors.pop(0)
-
-    async def create_topics(self, topics: list[Any]) -> Any:
-        return SimpleNamespace(topic_errors=[(topic.name, 0, None) for topic in topics])
-
-    async def describe_topics(self, names: list[str]) -> Any:
-        return []
-
-    async def describe_configs(self, _: Any) -> Any:
-        return []
-
-    async def describe_cluster(self) -> Any:
-        return {"cluster_id": "here"}
-
-    async def close(self) -> None:
-        type(self).closed += 1
-
-
-@pytest.fixture
-def admin(monkeypatch: pytest.MonkeyPatch) -> type[Admin]:
-    monkeypatch.setattr(module, "AIOKafkaAdminClient", Admin)
-    monkeypatch.setattr(module, "_RETRY", 0.001)
-    monkeypatch.setattr(Admin, "closed", 0)
-    return Admin
-
-
-PASSING = [
-    KafkaConnectionError(), TimeoutError(), RequestTimedOutError(), NotControllerError(),
-    InvalidReplicationFactorError(), AttributeError("'NoneType' object has no attribute 'nodeId'"),
-    ConnectionResetError(),
-]  # fmt: skip
-
-
-async def test_a_broker_that_is_starting_is_waited_for(admin: type[Admin]) -> None:
-    admin.errors = list(PASSING)
-    assert await create_topics(Settings(), wait=20) == "here"
-    assert admin.closed == len(PASSING) + 1
-
-
-@pytest.mark.parametrize("error", [*PASSING, ClusterAuthorizationFailedError(), ValueError("two\nlines")])
-async def test_after_the_wait_it_is_one_line(admin: type[Admin], error: Exception) -> None:
-    admin.errors = [error]
-    with pytest.raises(TopicError) as caught:
-        await create_topics(Settings())
-    assert len(str(caught.value).splitlines()) == 1
-
-
-async def test_what_will_not_pass_is_not_waited_for(admin: type[Admin]) -> None:
-    admin.errors = [ClusterAuthorizationFailedError(), KafkaConnectionError()]
-    with pytest.raises(TopicError, match="cannot prepare the topics"):
-        await create_topics(Settings(), wait=20)
-    assert len(admin.errors) == 1

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
+from app.kafka.clients import make_consumer
 from app.kafka.unreadable import Unreadable
 from app.messages import Faces, Frame, MessageError, StreamStatus, decode, decode_frame
 from app.settings import Settings
@@ -98,8 +99,8 @@ class Reader:
 
 
 def _consumer(settings: Settings, fetch_bytes: int) -> AIOKafkaConsumer:
-    return AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap,
+    return make_consumer(
+        settings,
         client_id=f"{settings.app_id}-viewer",
         enable_auto_commit=False,
         auto_offset_reset="latest",

@@ -12,6 +12,7 @@ import numpy as np
 import psutil
 import pytest
 
+from app.kafka.admin import TopicError
 from app.settings import Settings
 from app.sources import (
     JpegOptions,
@@ -23,7 +24,6 @@ from app.sources import (
     open_source,
     run_source,
 )
-from app.topics import TopicError
 
 MAX = SourceOptions(fps=math.inf)
 

@@ -289,7 +289,7 @@ class Reader:
         self.stopped = 0
         self.sought: list[int] = []
 
-    def __call__(self, **options: Any) -> "Reader":
+    def __call__(self, _: Any, **options: Any) -> "Reader":
         return self
 
     def _fail(self, where: str) -> None:
@@ -342,7 +342,7 @@ class Clock:
 @pytest.fixture
 def reader(monkeypatch: pytest.MonkeyPatch) -> Reader:
     reader = Reader()
-    monkeypatch.setattr(module, "AIOKafkaConsumer", reader)
+    monkeypatch.setattr(module, "make_consumer", reader)
     return reader
 
 

@@ -68,7 +68,7 @@ class Kafka:
         self.open = asyncio.Event()
         self.open.set()
 
-    def producer(self, **options: Any) -> "Producer":
+    def producer(self, _: Settings, **options: Any) -> "Producer":
         self.producers.append(Producer(self, options))
         return self.producers[-1]
 
@@ -124,7 +124,7 @@ class Producer:
 @pytest.fixture
 def kafka(monkeypatch: pytest.MonkeyPatch) -> Kafka:
     kafka = Kafka()
-    monkeypatch.setattr(module, "AIOKafkaProducer", kafka.producer)
+    monkeypatch.setattr(module, "make_producer", kafka.producer)
     monkeypatch.setattr(module, "_FIRST_WAIT", 0.001)
     return kafka
 
@@ -348,7 +348,7 @@ def test_whatever_happens_each_partition_is_in_order(steps: Sequence[Any]) -> No
         kafka, delivery = Kafka(), KafkaDelivery(Settings())
         posted: list[tuple[int, bytes, asyncio.Future[Position]]] = []
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(module, "AIOKafkaProducer", kafka.producer)
+            patch.setattr(module, "make_producer", kafka.producer)
             patch.setattr(module, "_FIRST_WAIT", 0.0)
             for number, step in enumerate(steps):
                 match step:

@@ -98,7 +98,7 @@ async def follow(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Any:
     tasks: list[asyncio.Task[None]] = []
 
     def start(log: Log, positions: dict[int, int] | None = None) -> tuple[Follower, asyncio.Task[None]]:
-        monkeypatch.setattr(module, "AIOKafkaConsumer", lambda **_: log)
+        monkeypatch.setattr(module, "make_consumer", lambda *_, **__: log)
         follower = Follower(Settings(), TOPIC, positions or {}, desk.handle)
         tasks.append(asyncio.create_task(follower.run()))
         return follower, tasks[-1]
