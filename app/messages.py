@@ -23,6 +23,7 @@ __all__ = [
     "Enrolment",
     "Faces",
     "Frame",
+    "Identifications",
     "MessageError",
     "Person",
     "Sighting",
@@ -121,6 +122,40 @@ class Faces(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     def __len__(self) -> int:
         return len(self.crops)
+
+
+class Identifications(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """Who the faces of one frame are, as it was decided, as columns; N may be 0.
+
+    With the frame itself it is all that a viewer needs.
+    """
+
+    v: Version = SCHEMA
+    stream: StreamName
+    #: The frame, by its place on the log, and where its faces are on `faces`: viewers keep to the larger one.
+    partition: Count
+    offset: Count
+    faces_offset: Count
+    captured: Milliseconds
+    width: Pixels
+    height: Pixels
+    live: bool
+    #: (N, 4) float32: left, top, right, bottom, pixels of the frame.
+    boxes: Array
+    #: (N,) float32: detection scores, 0 to 1.
+    scores: Array
+    #: (N) ids and names of the people; None where it is nobody enrolled.
+    people: list[Text | None]
+    names: list[Text | None]
+    #: (N) cosine similarities to the nearest people; None where the face was compared with nobody.
+    similarities: list[Similarity | None]
+
+    def __post_init__(self) -> None:
+        count = len(self.people)
+        _check(self.boxes, "boxes", np.float32, (count, 4))
+        _check(self.scores, "scores", np.float32, (count,))
+        if not len(self.names) == len(self.similarities) == count:
+            raise ValueError(f"names and similarities are not {count} each")
 
 
 class Sighting(msgspec.Struct, frozen=True, kw_only=True):
@@ -268,7 +303,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     value: bytes | None
 
 
-Message = Faces | Sighting | Person | Enrolment | StreamStatus | Checkpoint | DeadLetter
+Message = Faces | Identifications | Sighting | Person | Enrolment | StreamStatus | Checkpoint | DeadLetter
 M = TypeVar("M", bound=Message)
 
 

@@ -137,7 +137,7 @@ class Parts:
 
     def _add_web(self, app: "faust.App") -> None:
         settings = self.settings
-        self.hub = Hub(settings, self.topics, self.streams, self.gallery, self.metrics)
+        self.hub = Hub(settings, self.topics, self.streams, self.metrics)
         self.photos = PhotoReader(settings, self.nets)
         views = (
             WorkerViews(self.readiness),

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
-from makers import axis, make_enrolment, make_faces, make_frame, make_person, make_sighting, make_status
+from makers import (
+    axis,
+    make_enrolment,
+    make_faces,
+    make_frame,
+    make_identifications,
+    make_person,
+    make_sighting,
+    make_status,
+)
 
 from app.messages import (
     Checkpoint,
@@ -17,6 +26,7 @@ from app.messages import (
     Enrolment,
     Faces,
     Frame,
+    Identifications,
     MessageError,
     Person,
     Sighting,
@@ -30,7 +40,7 @@ from app.messages import (
 )
 
 JPEG = b"\xff\xd8\xff"
-KINDS = [Faces, Sighting, Person, Enrolment, StreamStatus, Checkpoint, DeadLetter]
+KINDS = [Faces, Identifications, Sighting, Person, Enrolment, StreamStatus, Checkpoint, DeadLetter]
 
 quick = settings(deadline=None, max_examples=60)
 
@@ -63,12 +73,28 @@ def faces(draw: st.DrawFn) -> Faces:
     )  # fmt: skip
 
 
+@st.composite
+def identifications(draw: st.DrawFn) -> Identifications:
+    count = draw(st.integers(0, 4))
+
+    def column(entries: st.SearchStrategy[Any]) -> list[Any]:
+        return draw(st.lists(st.none() | entries, min_size=count, max_size=count))
+
+    return make_identifications(
+        stream=draw(names), partition=draw(counts), offset=draw(counts), faces_offset=draw(counts),
+        captured=draw(counts), width=draw(pixels), height=draw(pixels), live=draw(st.booleans()),
+        boxes=draw(arrays(np.float32, count, 4)), scores=draw(arrays(np.float32, count)),
+        people=column(texts), names=column(texts), similarities=column(similarities),
+    )  # fmt: skip
+
+
 templates = st.builds(
     Template, id=texts, embedding=st.integers(1, 16).flatmap(lambda size: arrays(np.float32, size)),
     embedder=texts, width=pixels, height=pixels, score=st.floats(0, 1), crop=st.binary(max_size=20),
 )  # fmt: skip
 messages = st.one_of(
     faces(),
+    identifications(),
     st.builds(
         Sighting, v=st.just(1), id=texts, stream=names, person=st.none() | texts, name=st.none() | texts,
         first=counts, last=counts, frames=counts, offset=counts, score=st.none() | similarities,
@@ -105,6 +131,7 @@ messages = st.one_of(
 EXAMPLES = [
     make_faces([axis(0), axis(1)], crops=[JPEG, None]),
     make_faces(),
+    make_identifications("ada", None),
     make_sighting(),
     make_person("ada", axis(0), axis(1)),
     make_enrolment("ada", axis(0)),
@@ -317,6 +344,9 @@ def test_what_was_written_before_a_field_was_there_is_read(message: Any, later: 
 def test_columns_have_one_length() -> None:
     with pytest.raises(MessageError):
         decode(Faces, changed(ONE, crops=[None, None]))
+    for column in ("people", "names", "similarities"):
+        with pytest.raises(MessageError):
+            decode(Identifications, changed(make_identifications("ada"), **{column: [None, None]}))
 
 
 @pytest.mark.parametrize("message", EXAMPLES, ids=lambda message: type(message).__name__)
