@@ -58,10 +58,11 @@ class Reader:
         """
         await self._identifications.start()
         await self._frames.start()
-        self._identifications.assign([self._place])
-        # Asked first: what comes in between is not to be passed over.
+        # The end is asked for first: what comes in between is not to be passed over.
         end = (await self._identifications.end_offsets([self._place]))[self._place]
         found = (await self._identifications.offsets_for_times({self._place: self._since}))[self._place]
+        # At once, or the client would go to the end by itself.
+        self._identifications.assign([self._place])
         self._identifications.seek(self._place, end if found is None else found.offset)
 
     async def stop(self) -> None:

@@ -26,7 +26,9 @@ async def test_one_reader_and_one_drawing_serve_all_viewers(studio: Studio, hub:
     assert (studio.rendered(), studio.readers) == (1, ["door"])
 
 
-async def test_a_picture_names_who_was_identified_whoever_is_enrolled_by_now(studio: Studio, hub: Hub) -> None:
+async def test_a_picture_names_who_was_identified_whoever_is_enrolled_by_now(
+    studio: Studio, hub: Hub
+) -> None:
     await studio.gallery.remove("ada")
     async with hub.watch("door") as viewer:
         await studio.show("door")
