@@ -220,7 +220,7 @@ class Components:
             self.topics, self.delivery, self.metrics, lambda: f"{socket.gethostname()}:{app.conf.web_port}"
         )
         self.readiness = Readiness(app, self.nets)
-        self.hub = Hub(settings, self.topics, self.streams, self.gallery, self.metrics)
+        self.hub = Hub(settings, self.topics, self.streams, self.metrics)
         self.photos = PhotoReader(settings, self.nets)
 
     def add_agents(self) -> None:

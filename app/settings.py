@@ -101,7 +101,7 @@ class Settings(BaseSettings):
     broker_wait: float = Field(
         15, ge=0, description="Seconds that a worker waits for Kafka to answer when it starts."
     )
-    frames_hours: float = Field(6, gt=0, description="Hours for which frames are kept.")
+    frames_hours: float = Field(6, gt=0, description="Hours for which frames are kept, and who is on them.")
     frames_bytes: Positive = Field(512 * 2**20, description="Bytes of frames kept for each partition.")
     memory_days: float = Field(90, gt=0, description="Days for which faces and sightings are kept.")
     memory_bytes: Positive = Field(

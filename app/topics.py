@@ -47,6 +47,11 @@ class Topics:
         self.frames = spec("frames", "stream", "JPEG, with headers", shared, **pictures)
         self.recordings = spec("recordings", "stream", "JPEG, with headers", shared, **pictures)
         self.faces = spec("faces", "stream", "Faces", shared, segment_ms=_DAY, **memory)
+        # Small, and of no use to anybody once the frames are gone.
+        self.identifications = spec(
+            "identifications", "stream", "Identifications", shared,
+            **pictures | {"retention_bytes": 64 * 2**20, "segment_bytes": 16 * 2**20},
+        )  # fmt: skip
         self.sightings = spec("sightings", "stream", "Sighting", shared, segment_ms=_DAY, **memory)
         # Read from its start whenever a partition changes hands, so it is kept short. A version stays for an
         # hour beside a newer one: the last to write may have been away, and a reader takes the furthest.

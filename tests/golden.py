@@ -14,6 +14,7 @@ from app.messages import (
     Enrolment,
     Faces,
     Frame,
+    Identifications,
     Person,
     Sighting,
     StreamStatus,
@@ -94,6 +95,12 @@ GOLDEN: dict[str, Any] = {
     ),
     "v1/faces-none": faces(0),
     "v1/faces-two": faces(2),
+    "v1/identifications": Identifications(
+        stream="front.door_2-b", partition=3, offset=70_000, faces_offset=2**33, captured=THEN, width=1280,
+        height=720, live=True, boxes=numbers("boxes", np.float32, 2, 4, most=512),
+        scores=abs(numbers("scores", np.float32, 2)), people=["ada", None], names=["Ada Lovelace – ä", None],
+        similarities=[0.8125, None],
+    ),
     "v1/sighting-open": OPEN,
     "v1/sighting-closed": CLOSED,
     "v1/person": Person(

@@ -18,6 +18,7 @@ from app.messages import (
     Faces,
     Frame,
     Gate,
+    Identifications,
     Person,
     Sighting,
     StreamStatus,
@@ -68,6 +69,18 @@ def make_faces(embeddings: Sequence[NDArray[np.floating]] = (), **more: Any) -> 
         "crops": [None] * count,
     }  # fmt: skip
     return Faces(**(fields | more))
+
+
+def make_identifications(*people: str | None, **more: Any) -> Identifications:
+    """Return who is on a frame: each with a name and a similarity, nobody with neither."""
+    faces = make_faces([axis(0)] * len(people))
+    fields = {
+        "stream": "door", "partition": 0, "offset": 0, "faces_offset": 0, "captured": START,
+        "width": 640, "height": 480, "live": False, "boxes": faces.boxes, "scores": faces.scores,
+        "people": [*people], "names": [person and person.title() for person in people],
+        "similarities": [person and 0.8 for person in people],
+    }  # fmt: skip
+    return Identifications(**(fields | more))
 
 
 def make_sighting(**more: Any) -> Sighting:

@@ -28,6 +28,7 @@ from app.messages import (
     DeadLetter,
     Faces,
     Frame,
+    Identifications,
     Sighting,
     StreamStatus,
     decode,
@@ -351,6 +352,11 @@ class Desk:
         """Wait for so many sightings, and return them."""
         kept = await self.stage.delivery.wait_for(self.stage.topics.sightings, count)
         return [decode(Sighting, delivered.value) for delivered in kept]
+
+    def identifications(self) -> list[Identifications]:
+        """Return the identifications that are on the log."""
+        kept = self.stage.delivery.of(self.stage.topics.identifications)
+        return [decode(Identifications, delivered.value) for delivered in kept]
 
     def checkpoints(self) -> list[Checkpoint]:
         """Return the checkpoints that are on the log."""

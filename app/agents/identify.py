@@ -1,16 +1,20 @@
 """The identification agent: names the faces of every frame and keeps account of who is where."""
 
+import asyncio
+import logging
 import time
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from app.agents.partitions import OwnedPartition, OwnedStream, Partitions
 from app.kafka.dead_letters import DeadLetters
-from app.kafka.delivery import Delivery
+from app.kafka.delivery import Delivery, Position
 from app.kafka.intake import Intake, Received
-from app.messages import Faces, Sighting, decode, encode
+from app.messages import Faces, Identifications, Sighting, decode, encode
 from app.metrics import Metrics
 from app.settings import Settings
-from app.tables.gallery import Gallery
+from app.tables.gallery import Gallery, Match
 from app.topics import Topics
 from app.tracking.visits import Moment, Seen
 
@@ -19,16 +23,23 @@ if TYPE_CHECKING:
 
 __all__ = ["Identify"]
 
+_log = logging.getLogger(__name__)
+
 #: A stream that has fallen silent closes its sightings after the gap, but not before this: a worker
 #: that is merely busy must not end a visit. Seconds.
 _LEAST_SILENCE = 5.0
 
 
 class Identify:
-    """`faces` -> `sightings`.
+    """`faces` -> `identifications`, `sightings`.
 
-    What a frame changes is checkpointed before it is published, so that whoever goes on after a crash goes on
-    with the same visits, also where the gallery has changed since.
+    The faces of a frame are matched once, for the live picture and for the visits alike: who is named on the
+    one is in the other. What a frame changes is checkpointed before it is published as sightings, so that
+    whoever goes on after a crash goes on with the same visits, also where the gallery has changed since.
+
+    Identifications are for the live picture alone, and nothing waits for them but the checkpoint of every
+    second. Where a worker dies after a checkpoint that sightings asked for, and before the identifications up
+    to there are delivered, the next one does not make them again: those few frames are never shown.
     """
 
     def __init__(
@@ -43,7 +54,8 @@ class Identify:
         metrics: Metrics,
     ) -> None:
         self._silence = max(settings.sighting_gap, _LEAST_SILENCE)
-        self._topic = topics.sightings
+        self._sightings = topics.sightings
+        self._identifications = topics.identifications
         self._gallery = gallery
         self._intake = intake
         self._partitions = partitions
@@ -75,10 +87,10 @@ class Identify:
             stream = partition.stream(faces.stream)
             sightings: list[Sighting] = []
             if message.offset >= stream.next:
-                seen = await _seen(faces, self._gallery)
+                matches = await self._gallery.name(faces)
                 if partition.revoked:
                     return
-                sightings = self._observe(message, faces, seen, stream)
+                sightings = self._observe(message, faces, matches, partition)
         except Exception as error:
             # An agent that fails ends the worker, and the next one would fail on the same message.
             await self._dead_letters.send_failed(message, error)
@@ -87,15 +99,27 @@ class Identify:
         partition.faces, partition.next = message.ledger, message.offset + 1
 
     def _observe(
-        self, message: Received, faces: Faces, seen: list[Seen], stream: OwnedStream
+        self, message: Received, faces: Faces, matches: Sequence[Match | None], partition: OwnedPartition
     ) -> list[Sighting]:
+        """Take in a frame that was not taken in before, for the visits and for viewers alike."""
+        stream = partition.stream(faces.stream)
         revision = message.offset
         moment = Moment(faces.stream, faces.partition, faces.offset, faces.live, faces.captured, revision)
-        sightings = stream.tracker.observe(moment, seen)
+        sightings = stream.tracker.observe(moment, _seen(faces, matches))
         stream.next, stream.changed, stream.heard = message.offset + 1, True, time.monotonic()
         if sightings is None:
             self._metrics.repeated.labels(faces.stream).inc()
-        return sightings or []
+            return []
+        self._show(_identifications(faces, message.offset, matches), partition)
+        return sightings
+
+    def _show(self, found: Identifications, partition: OwnedPartition) -> None:
+        """Put identifications on their way, behind those of the frames before; nobody waits here."""
+        landed = self._delivery.post(
+            self._identifications, found.stream.encode(), encode(found), partition.number
+        )
+        landed.add_done_callback(partial(_landed, found.stream))
+        partition.identified = landed
 
     async def _close_silent(self, partition: OwnedPartition) -> None:
         now = time.monotonic()
@@ -122,7 +146,7 @@ class Identify:
             return
         key = stream.name.encode()
         for landed in [
-            self._delivery.post(self._topic, key, encode(sighting), partition.number)
+            self._delivery.post(self._sightings, key, encode(sighting), partition.number)
             for sighting in state.pending
         ]:
             await landed
@@ -133,11 +157,36 @@ class Identify:
         state.pending, stream.changed = [], True
 
 
-async def _seen(faces: Faces, gallery: Gallery) -> list[Seen]:
-    matches = await gallery.name(faces)
+def _landed(stream: str, landed: "asyncio.Future[Position]") -> None:
+    # It costs one picture: the sightings are published all the same.
+    if not landed.cancelled() and (error := landed.exception()) is not None:
+        _log.warning("a frame of the stream %s cannot be shown: %r", stream, error)
+
+
+def _seen(faces: Faces, matches: Sequence[Match | None]) -> list[Seen]:
     sizes = (faces.boxes[:, 2:] - faces.boxes[:, :2]).min(axis=1)
     return [
         Seen(match.person, match.name, match.similarity, match.nearest, float(size), crop)
         for match, size, crop in zip(matches, sizes, faces.crops, strict=True)
         if match is not None
     ]
+
+
+def _identifications(faces: Faces, faces_offset: int, matches: Sequence[Match | None]) -> Identifications:
+    # A face that was not compared, and one that the visits hold to be somebody there who turned away, is
+    # nobody's on the picture, too.
+    return Identifications(
+        stream=faces.stream,
+        partition=faces.partition,
+        offset=faces.offset,
+        faces_offset=faces_offset,
+        captured=faces.captured,
+        width=faces.width,
+        height=faces.height,
+        live=faces.live,
+        boxes=faces.boxes,
+        scores=faces.scores,
+        people=[match.person if match else None for match in matches],
+        names=[match.name if match else None for match in matches],
+        similarities=[match.similarity if match and match.nearest else None for match in matches],
+    )

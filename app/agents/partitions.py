@@ -10,6 +10,7 @@ from app.agents.monitor import StreamMonitor
 from app.agents.turns import Turns
 from app.kafka.checkpoints import Checkpoints, Stored
 from app.kafka.dead_letters import DeadLetters
+from app.kafka.delivery import Position
 from app.kafka.intake import Received
 from app.kafka.ledger import PartitionLedger
 from app.messages import Checkpoint, MessageError, StreamStatus
@@ -59,6 +60,8 @@ class OwnedPartition:
         #: The ledger of `faces`, and the first offset that has not been taken in; once there was one.
         self.faces: PartitionLedger | None = None
         self.next = 0
+        #: Where the last identifications that were posted land; once there were some.
+        self.identified: asyncio.Future[Position] | None = None
         self._new_stream = new_stream
 
     def stream(self, name: str) -> OwnedStream:
@@ -133,6 +136,9 @@ class Partitions:
         for partition in self:
             if partition.open.is_set():
                 async with partition.lock:
+                    if partition.identified is not None:
+                        # Those posted before them have landed then, too; one that cannot costs a picture.
+                        await asyncio.wait([partition.identified])
                     await self.write(partition, [one for one in partition.streams.values() if one.changed])
                     if partition.faces is not None:
                         partition.faces.done_before(partition.next)

@@ -12,6 +12,7 @@ from app.messages.errors import MessageError
 from app.messages.faces import Faces, Gate
 from app.messages.fields import Count, Milliseconds, stream_name
 from app.messages.frame import Frame, decode_frame, encode_frame
+from app.messages.identifications import Identifications
 from app.messages.person import Person, Template
 from app.messages.sighting import Sighting
 from app.messages.status import StreamStatus
@@ -26,6 +27,7 @@ __all__ = [
     "Fields",
     "Frame",
     "Gate",
+    "Identifications",
     "Message",
     "MessageError",
     "Milliseconds",

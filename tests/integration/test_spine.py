@@ -17,7 +17,7 @@ from cluster import Cluster, Worker, read_topic, wait_for
 from numpy.typing import NDArray
 
 from app.broker import Broker
-from app.messages import DeadLetter, Faces, Frame, Sighting, decode, encode_frame
+from app.messages import DeadLetter, Faces, Frame, Identifications, Sighting, decode, encode_frame
 from app.models.images import decode_jpeg, encode_jpeg
 from app.models.pipeline import load_recogniser
 from app.settings import Settings
@@ -85,6 +85,11 @@ async def faces_of(cluster: Cluster, stream: str) -> list[Faces]:
     return [decode(Faces, record.value) for record in records if record.key == stream.encode()]
 
 
+async def identified(cluster: Cluster, stream: str) -> list[Identifications]:
+    records = await read_topic(cluster.settings, Topics(cluster.settings).identifications)
+    return [decode(Identifications, record.value) for record in records if record.key == stream.encode()]
+
+
 async def log_of_sightings(cluster: Cluster) -> list[tuple["ConsumerRecord[bytes, bytes]", Sighting]]:
     records = await read_topic(cluster.settings, Topics(cluster.settings).sightings)
     return [(record, decode(Sighting, record.value)) for record in records]
@@ -127,6 +132,22 @@ async def test_who_is_enrolled_is_named_where_they_are_and_nowhere_else(
     assert [faces[seen[end]].seq for end in ("first", "last")] == [hits[0], hits[-1]]
     assert seen["score"] >= THRESHOLD
     assert decode_jpeg(worker.fetch(seen["crop"])).shape == (112, 112, 3)
+
+
+async def test_the_live_picture_names_whom_the_sightings_name_and_on_the_same_frames(
+    cluster: Cluster, worker: Worker, recording: str, obama: str
+) -> None:
+    def closed() -> list[dict[str, Any]]:
+        seen = worker.get(f"/sightings?person={obama}&stream={recording}")["sightings"]
+        return [one for one in seen if not one["open"]]
+
+    (seen,) = wait_for("their sighting to end", closed)
+    faces, found = await faces_of(cluster, recording), await identified(cluster, recording)
+    assert [(one.offset, len(one.people)) for one in found] == [(one.offset, len(one)) for one in faces]
+    named = [one for one in found if obama in one.people]
+    assert len(named) == seen["frames"]
+    assert (named[0].captured, named[-1].captured) == (seen["first"], seen["last"])
+    assert {name for one in found for name in one.names} == {None, "Barack Obama"}
 
 
 def test_strangers_are_one_sighting_of_nobody(worker: Worker, recording: str) -> None:

@@ -1,6 +1,7 @@
 """Several workers on one Kafka: they share the work, and know the same people."""
 
 import shutil
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,14 @@ def named(worker: Worker, person: str) -> set[str]:
     return {seen["stream"] for seen in worker.get(f"/sightings?person={person}")["sightings"]}
 
 
+def draws(worker: Worker, stream: str, person: str) -> bool:
+    """Wait for a picture of a stream that names a person, and tell whether it came."""
+    url = f"{worker.url}/streams/{stream}.mjpeg?person={person}"
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        # Every ten seconds an empty line.
+        return any(answer.readline() == b"--frame\r\n" for _ in range(6))
+
+
 def people(worker: Worker) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = worker.get("/people")["people"]
     return found
@@ -83,6 +92,8 @@ def test_who_is_enrolled_through_one_is_known_and_named_by_both(
     wait_for("the other worker to know them", lambda: [one["id"] for one in people(other)] == [person])
     wait_for("them to be seen on both streams", lambda: named(worker, person) == set(streams))
     wait_for("the other worker to say so", lambda: named(other, person) == set(streams))
+    # Whichever worker identifies the stream.
+    assert [draws(one, stream, person) for one in (worker, other) for stream in streams] == [True] * 4
     # The same face under two names would be neither.
     assert other.delete(f"/people/{person}") == {"id": person}
     wait_for("them to be gone", lambda: not people(worker))

@@ -13,7 +13,10 @@ def test_names_carry_the_prefix_and_are_told_apart() -> None:
 
 def test_what_belongs_to_a_stream_is_partitioned_alike() -> None:
     topics = Topics(Settings(partitions=5))
-    alike = (topics.frames, topics.recordings, topics.faces, topics.sightings, topics.checkpoints)
+    alike = (
+        topics.frames, topics.recordings, topics.faces, topics.identifications, topics.sightings,
+        topics.checkpoints,
+    )  # fmt: skip
     assert {spec.partitions for spec in alike} == {5}
     assert {spec.key for spec in alike} == {"stream"}
 
@@ -46,6 +49,9 @@ def test_retention_follows_the_settings() -> None:
     for pictures in (topics.frames, topics.recordings):
         assert pictures.config["retention.ms"] == str(2 * 3600 * 1000)
         assert pictures.config["retention.bytes"] == str(10**9)
+    # Of no use without the frames, and much smaller.
+    assert topics.identifications.config["retention.ms"] == topics.frames.config["retention.ms"]
+    assert int(topics.identifications.config["retention.bytes"]) < 10**9
     for memory in (topics.faces, topics.sightings):
         assert memory.config["retention.ms"] == str(3 * 24 * 3600 * 1000)
         assert memory.config["retention.bytes"] == str(10**8)

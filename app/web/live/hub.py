@@ -10,15 +10,14 @@ from functools import partial
 
 from app.history.streams import Streams
 from app.kafka.unreadable import Unreadable
-from app.messages import StreamStatus
+from app.messages import Identifications, StreamStatus
 from app.metrics import Metrics
 from app.models.images import ImageError
 from app.settings import Settings
-from app.tables.gallery import Gallery, Match
 from app.topics import Topics
-from app.web.live.reader import Reader, Recognised
+from app.web.live.reader import Identified, Reader
 from app.web.live.render import render
-from app.web.live.view import Box, NamedFace, View
+from app.web.live.view import NamedFace, View
 
 __all__ = ["Hub", "StreamEndedError", "Viewer"]
 
@@ -61,7 +60,7 @@ class _Channel:
     def __init__(self) -> None:
         self.view: View | None = None
         #: The newest frame, where it came while nobody watched: it is rendered for who comes next.
-        self.passed: Recognised | None = None
+        self.passed: Identified | None = None
         self.ended = False
         self.viewers = 0
         self.idle_since = time.monotonic()
@@ -82,12 +81,9 @@ class _Channel:
 class Hub:
     """The streams that somebody watches."""
 
-    def __init__(
-        self, settings: Settings, topics: Topics, streams: Streams, gallery: Gallery, metrics: Metrics
-    ) -> None:
+    def __init__(self, settings: Settings, topics: Topics, streams: Streams, metrics: Metrics) -> None:
         self._settings = settings
         self._streams = streams
-        self._gallery = gallery
         self._metrics = metrics
         self._reader: Callable[[StreamStatus], Reader] = partial(
             Reader, settings, topics, Unreadable(metrics)
@@ -144,41 +140,34 @@ class Hub:
 
     async def _show_newest(self, reader: Reader, channel: _Channel) -> None:
         start = time.monotonic()
-        recognised = await reader.newest() or channel.passed
-        if recognised is None:
+        newest = await reader.newest() or channel.passed
+        if newest is None:
             return
         if not channel.viewers:
             # Who comes next is to see this, not what was shown to those who have gone.
-            channel.passed, channel.view = recognised, None
+            channel.passed, channel.view = newest, None
             return
         channel.passed = None
         with suppress(ImageError):
-            await channel.show(await self._view(recognised))
+            await channel.show(await self._view(newest))
         # What comes in the meantime is skipped: the newest is shown at most so many times a second.
         await asyncio.sleep(1 / self._settings.view_fps - (time.monotonic() - start))
 
-    async def _view(self, recognised: Recognised) -> View:
-        faces = await self._named(recognised)
-        frame = recognised.frame
+    async def _view(self, identified: Identified) -> View:
+        frame, decided = identified.frame, identified.identifications
+        faces = _faces(decided)
         drawing = partial(render, frame.jpeg, faces, self._settings.view_side, self._settings.view_quality)
         jpeg = await asyncio.get_running_loop().run_in_executor(self._thread, drawing)
         self._metrics.rendered.labels(frame.stream).inc()
-        width, height = recognised.faces.width, recognised.faces.height
-        return View(frame.stream, frame.captured, recognised.faces.offset, width, height, faces, jpeg)
-
-    async def _named(self, recognised: Recognised) -> tuple[NamedFace, ...]:
-        faces = recognised.faces
-        matches = await self._gallery.name(faces)
-        return tuple(
-            _named(box, float(score), match)
-            for box, score, match in zip(faces.boxes.tolist(), faces.scores, matches, strict=True)
-        )
+        return View(frame.stream, frame.captured, decided.offset, decided.width, decided.height, faces, jpeg)
 
 
-def _named(box: Box, score: float, match: Match | None) -> NamedFace:
-    if match is None or match.person is None:
-        return NamedFace(box, score, None, None, None)
-    return NamedFace(box, score, match.person, match.name, match.similarity)
+def _faces(decided: Identifications) -> tuple[NamedFace, ...]:
+    columns = decided.boxes.tolist(), decided.scores.tolist(), decided.people, decided.names
+    return tuple(
+        NamedFace(box, score, person, name, None if person is None else similarity)
+        for box, score, person, name, similarity in zip(*columns, decided.similarities, strict=True)
+    )
 
 
 async def _stop(reader: Reader, stream: str) -> None:

@@ -32,6 +32,8 @@ async def test_another_worker_goes_on_with_the_same_visit(stage: Stage, gallery:
     assert [sighting.frames for sighting in told] == [1, 2, 3, 4, 4, 5, 6]
     assert told[3] == told[4]
     assert stage.value("repeated_frames_total", stream="door") is None
+    # The frames that the checkpoint stood for are not identified again; no other is passed over.
+    assert [found.faces_offset for found in second.identifications()] == [0, 1, 2, 3, 4, 5]
 
 
 async def test_another_worker_names_with_the_gallery_that_it_has_and_goes_on_all_the_same(

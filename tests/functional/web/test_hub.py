@@ -26,11 +26,20 @@ async def test_one_reader_and_one_drawing_serve_all_viewers(studio: Studio, hub:
     assert (studio.rendered(), studio.readers) == (1, ["door"])
 
 
-async def test_a_picture_names_who_is_enrolled_and_nobody_else(studio: Studio, hub: Hub) -> None:
+async def test_a_picture_names_who_was_identified_whoever_is_enrolled_by_now(
+    studio: Studio, hub: Hub
+) -> None:
+    await studio.gallery.remove("ada")
     async with hub.watch("door") as viewer:
         await studio.show("door")
         view = await viewer.next()
-    assert sorted(face.name or "" for face in view.faces) == ["", "Ada"]
+    # Somebody unknown is like nobody, however near the nearest was.
+    assert [(face.person, face.name, face.similarity) for face in view.faces] == [
+        ("ada", "Ada", 0.8), (None, None, None),
+    ]  # fmt: skip
+    seen = studio.seen.detections
+    assert [[*face.box] for face in view.faces] == seen.boxes.tolist()
+    assert [face.score for face in view.faces] == seen.scores.tolist()
     assert view.shows("ada")
 
 

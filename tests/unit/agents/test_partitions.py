@@ -222,6 +222,30 @@ async def test_nothing_is_done_before_the_checkpoint_is_delivered(desk: Desk) ->
     assert desk.ledger.committable() == {("faces", 0): 5}
 
 
+async def test_nothing_is_written_before_the_identifications_up_to_there_are_delivered(desk: Desk) -> None:
+    """Whoever goes on from a checkpoint does not make again what it stands for."""
+    (partition,) = await desk.assign(0)
+    desk.take_in(partition, 5, "door")
+    desk.delivery.open.clear()
+    partition.identified = desk.delivery.post(TOPICS.identifications, b"door", b"somebody", 0)
+    writing = asyncio.create_task(desk.partitions.checkpoint())
+    await settle()
+    assert (desk.log.written, desk.ledger.committable()) == ([], {})
+    desk.delivery.open.set()
+    await writing
+    assert desk.ledger.committable() == {("faces", 0): 5}
+
+
+async def test_identifications_that_cannot_be_delivered_hold_up_nothing(desk: Desk) -> None:
+    (partition,) = await desk.assign(0)
+    desk.take_in(partition, 5, "door")
+    partition.identified = asyncio.get_running_loop().create_future()
+    partition.identified.set_exception(ValueError("refused"))
+    await desk.partitions.checkpoint()
+    assert desk.ledger.committable() == {("faces", 0): 5}
+    assert partition.identified.exception()
+
+
 async def test_faces_that_change_nothing_are_done_without_a_checkpoint(desk: Desk) -> None:
     (partition,) = await desk.assign(0)
     desk.take_in(partition, 3)

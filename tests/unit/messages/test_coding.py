@@ -9,7 +9,16 @@ from golden import same
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
-from makers import axis, changed, make_enrolment, make_faces, make_person, make_sighting, make_status
+from makers import (
+    axis,
+    changed,
+    make_enrolment,
+    make_faces,
+    make_identifications,
+    make_person,
+    make_sighting,
+    make_status,
+)
 
 from app.messages import (
     Array,
@@ -18,6 +27,7 @@ from app.messages import (
     Enrolment,
     Faces,
     Fields,
+    Identifications,
     MessageError,
     Person,
     Sighting,
@@ -32,7 +42,17 @@ from app.messages import (
 from app.tracking.state import Mark, StreamState
 
 JPEG = b"\xff\xd8\xff"
-KINDS: list[Any] = [Faces, Sighting, Person, Enrolment, StreamStatus, Checkpoint, DeadLetter, StreamState]
+KINDS: list[Any] = [
+    Faces,
+    Identifications,
+    Sighting,
+    Person,
+    Enrolment,
+    StreamStatus,
+    Checkpoint,
+    DeadLetter,
+    StreamState,
+]
 
 quick = settings(deadline=None, max_examples=60)
 
@@ -65,12 +85,28 @@ def faces(draw: st.DrawFn) -> Faces:
     )  # fmt: skip
 
 
+@st.composite
+def identifications(draw: st.DrawFn) -> Identifications:
+    count = draw(st.integers(0, 4))
+
+    def column(entries: st.SearchStrategy[Any]) -> list[Any]:
+        return draw(st.lists(st.none() | entries, min_size=count, max_size=count))
+
+    return make_identifications(
+        stream=draw(names), partition=draw(counts), offset=draw(counts), faces_offset=draw(counts),
+        captured=draw(counts), width=draw(pixels), height=draw(pixels), live=draw(st.booleans()),
+        boxes=draw(arrays(np.float32, count, 4)), scores=draw(arrays(np.float32, count)),
+        people=column(texts), names=column(texts), similarities=column(similarities),
+    )  # fmt: skip
+
+
 templates = st.builds(
     Template, id=texts, embedding=st.integers(1, 16).flatmap(lambda size: arrays(np.float32, size)),
     embedder=texts, width=pixels, height=pixels, score=st.floats(0, 1), crop=st.binary(max_size=20),
 )  # fmt: skip
 messages = st.one_of(
     faces(),
+    identifications(),
     st.builds(
         Sighting, id=texts, stream=names, person=st.none() | texts, name=st.none() | texts,
         first=counts, last=counts, frames=counts, offset=counts, score=st.none() | similarities,
@@ -107,6 +143,7 @@ messages = st.one_of(
 EXAMPLES = [
     make_faces([axis(0), axis(1)], crops=[JPEG, None]),
     make_faces(),
+    make_identifications("ada", None),
     make_sighting(),
     make_person("ada", axis(0), axis(1)),
     make_enrolment("ada", axis(0)),

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
-from makers import axis, make_faces, make_frame, make_status, newer
+from makers import make_frame, make_identifications, make_status, newer
 
 from app.kafka.unreadable import Unreadable
 from app.messages import encode, encode_frame
@@ -41,12 +41,12 @@ class Consumer:
 
 @pytest.fixture
 def records(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Return what is on the log, by topic: a frame with a face."""
+    """Return what is on the log, by topic: a frame, and who is on it."""
     key, value, headers = encode_frame(make_frame(JPEG))
-    faces = encode(make_faces([axis(0)]))
+    found = encode(make_identifications("ada", live=False, offset=0))
     made = {
         topic.name: SimpleNamespace(topic=topic.name, offset=0, key=key, value=value, headers=headers)
-        for topic, value in ((TOPICS.faces, faces), (TOPICS.recordings, value))
+        for topic, value in ((TOPICS.identifications, found), (TOPICS.recordings, value))
     }
     monkeypatch.setattr(module, "_consumer", lambda *_: Consumer(made))
     return made
@@ -55,8 +55,8 @@ def records(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("topic", "changes", "reason"),
     [
-        (TOPICS.faces, {"value": newer(make_faces([axis(0)]))}, "unknown-schema"),
-        (TOPICS.faces, {"value": b"junk"}, "malformed"),
+        (TOPICS.identifications, {"value": newer(make_identifications("ada"))}, "unknown-schema"),
+        (TOPICS.identifications, {"value": b"junk"}, "malformed"),
         (TOPICS.recordings, {"headers": [("schema", b"2")]}, "unknown-schema"),
     ],
 )
@@ -65,12 +65,13 @@ async def test_what_cannot_be_read_is_not_shown_and_taken_note_of(
 ) -> None:
     metrics = Metrics()
     reader = Reader(Settings(), TOPICS, Unreadable(metrics), make_status(partition=0))
-    reader._faces.assign([TopicPartition(TOPICS.faces.name, 0)])
+    reader._identifications.assign([TopicPartition(TOPICS.identifications.name, 0)])
     shown = await reader.newest()
     assert shown is not None
-    assert (len(shown.faces), shown.frame.jpeg) == (1, JPEG)
+    assert (shown.identifications.people, shown.frame.jpeg) == (["ada"], JPEG)
 
     vars(records[topic.name]).update(changes)
+    reader._reached = -1
     assert await reader.newest() is None
     labels = {"topic": topic.name, "reason": reason}
     assert metrics.registry.get_sample_value("onlooker_unreadable_records_total", labels) == 1
