@@ -16,40 +16,29 @@ from faust.types.transports import TransportT
 from faust.web.drivers.aiohttp import Web
 from mode import Service
 
-from app.agents.enrol import Enrol
-from app.agents.identify import Identify
-from app.agents.monitor import Monitor
-from app.agents.partitions import Partitions
-from app.agents.recognise import Recognise
+from app.agents import Enrol, Identify, Monitor, Partitions, Recognise
 from app.enrolment import PhotoReader
-from app.history.index import History
-from app.history.streams import Streams
-from app.kafka.checkpoints import Checkpoints
-from app.kafka.clients import broker_credentials
+from app.history import History, Streams
+from app.kafka import (
+    Checkpoints,
+    DeadLetters,
+    Follower,
+    KafkaDelivery,
+    Ledger,
+    Unreadable,
+    broker_credentials,
+)
 from app.kafka.consumer import LedgerConsumer, LedgerTransport
-from app.kafka.dead_letters import DeadLetters
-from app.kafka.delivery import KafkaDelivery
-from app.kafka.follower import Follower
 from app.kafka.intake import Intake
-from app.kafka.ledger import Ledger
-from app.kafka.unreadable import Unreadable
 from app.messages import Enrolment, encode
 from app.metrics import Metrics
-from app.models.chosen import chosen_nets
-from app.models.pipeline import Nets, load_recogniser
+from app.models import Nets, chosen_nets, load_recogniser
 from app.settings import Settings, load_settings
-from app.tables.gallery import Gallery
-from app.tables.identities import AwaitedTable, Identities
+from app.tables import AwaitedTable, Gallery, Identities
 from app.topics import MAX_MESSAGE_BYTES, Topics, TopicSpec
-from app.tracking.visits import VisitRules
-from app.web.events import EventViews
-from app.web.health import HealthViews, Readiness
-from app.web.live.hub import Hub
-from app.web.live.socket import LiveSocket
-from app.web.people import PeopleViews
-from app.web.sightings import SightingViews
-from app.web.site import mount
-from app.web.streams import StreamViews
+from app.tracking import VisitRules
+from app.web import EventViews, HealthViews, PeopleViews, Readiness, SightingViews, StreamViews, mount
+from app.web.live import Hub, LiveSocket
 from app.worker import OnlookerWorker, accept_app_after_command
 
 __all__ = ["Components", "Onlooker", "create_app", "make_app"]

@@ -13,9 +13,9 @@ from faust.exceptions import AlreadyConfiguredWarning
 from faust.types import AppT
 
 from app.errors import OnlookerError
-from app.kafka.admin import create_topics
+from app.kafka import create_topics
 from app.logs import keep_calm
-from app.models.chosen import prepare_nets
+from app.models import prepare_nets
 from app.progress import console_progress
 from app.settings import is_loopback, private_folder
 

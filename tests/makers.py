@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from app.history.index import History
 from app.kafka.delivery import Position
-from app.kafka.intake import Received
-from app.kafka.ledger import PartitionLedger
+from app.kafka.ledger import PartitionLedger, Received
 from app.messages import (
     Enrolment,
     Faces,

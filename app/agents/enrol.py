@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from app.kafka.dead_letters import DeadLetters
+from app.kafka import DeadLetters
 from app.kafka.intake import Intake
 from app.messages import Enrolment, decode
-from app.tables.identities import Identities
+from app.tables import Identities
 
 if TYPE_CHECKING:
     from faust import StreamT

@@ -8,15 +8,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from app.agents.partitions import OwnedPartition, OwnedStream, Partitions
-from app.kafka.dead_letters import DeadLetters
-from app.kafka.delivery import Delivery, Position
-from app.kafka.intake import Intake, Received
+from app.kafka import DeadLetters, Delivery, Position, Received
+from app.kafka.intake import Intake
 from app.messages import Faces, Identifications, Sighting, decode, encode
 from app.metrics import Metrics
 from app.settings import Settings
-from app.tables.gallery import Gallery, Match
+from app.tables import Gallery, Match
 from app.topics import Topics
-from app.tracking.visits import Moment, Seen
+from app.tracking import Moment, Seen
 
 if TYPE_CHECKING:
     from faust import StreamT

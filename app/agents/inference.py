@@ -18,10 +18,8 @@ from numpy.typing import NDArray
 
 from app.errors import OnlookerError, one_line
 from app.messages import Frame, Gate
-from app.models.arrays import Floats, Image
+from app.models import Floats, Image, ImageError, Recogniser, decode_jpeg, encode_jpeg
 from app.models.detection import Detections
-from app.models.images import ImageError, decode_jpeg, encode_jpeg
-from app.models.pipeline import Recogniser
 
 __all__ = ["Embedded", "InferencePool", "Looked", "NetsError", "TooOld"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from app.agents.partitions import OwnedPartition, OwnedStream
 from app.agents.turns import Step, Turns
-from app.kafka.intake import Received
+from app.kafka import Received
 from app.messages import Frame
 
 __all__ = ["FrameWork", "Lane"]

@@ -6,8 +6,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 
-from app.kafka.delivery import Delivery, Position
-from app.kafka.intake import Received
+from app.kafka import Delivery, Position, Received
 from app.messages import Faces, Frame, StreamStatus, encode
 from app.metrics import Metrics
 from app.topics import Topics

@@ -8,14 +8,9 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from app.agents.crops import CropBeat
 from app.agents.monitor import StreamMonitor
 from app.agents.turns import Turns
-from app.kafka.checkpoints import Checkpoints, Stored
-from app.kafka.dead_letters import DeadLetters
-from app.kafka.delivery import Position
-from app.kafka.intake import Received
-from app.kafka.ledger import PartitionLedger
+from app.kafka import Checkpoints, DeadLetters, PartitionLedger, Position, Received, Stored
 from app.messages import Checkpoint, MessageError, StreamStatus
-from app.tracking.state import read_state, write_state
-from app.tracking.visits import VisitRules, VisitTracker
+from app.tracking import VisitRules, VisitTracker, read_state, write_state
 
 __all__ = ["OwnedPartition", "OwnedStream", "Partitions"]
 

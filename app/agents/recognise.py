@@ -14,13 +14,11 @@ from app.agents.partitions import Partitions
 from app.agents.share import Share
 from app.agents.turns import Step
 from app.cores import usable_cores
-from app.kafka.dead_letters import DeadLetters
-from app.kafka.delivery import Delivery, Position
-from app.kafka.intake import Intake, Received
+from app.kafka import DeadLetters, Delivery, Position, Received
+from app.kafka.intake import Intake
 from app.messages import Faces, Gate, MessageError, decode_frame, encode
 from app.metrics import Metrics
-from app.models.images import ImageError
-from app.models.pipeline import Nets, Recogniser
+from app.models import ImageError, Nets, Recogniser
 from app.settings import Settings
 from app.topics import Topics
 

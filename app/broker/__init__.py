@@ -3,6 +3,6 @@
 from app.broker.errors import BrokerError, JarsUnavailableError
 from app.broker.jars import prepare_jars
 from app.broker.kafka import Broker
-from app.broker.ports import free_port
+from app.broker.ports import check_port, free_port
 
-__all__ = ["Broker", "BrokerError", "JarsUnavailableError", "free_port", "prepare_jars"]
+__all__ = ["Broker", "BrokerError", "JarsUnavailableError", "check_port", "free_port", "prepare_jars"]

@@ -9,7 +9,7 @@ import psutil
 from aiokafka.errors import KafkaError
 
 from app.broker.errors import BrokerError
-from app.kafka.clients import open_admin
+from app.kafka import open_admin
 
 __all__ = ["HOST", "check_port", "cluster_on", "free_port"]
 

@@ -9,12 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from app.cli.sample import sample_options, sampled
-from app.evaluation.calibration import FPIRS, GALLERIES, Calibrated, check_request
-from app.evaluation.calibration import calibrate as measure
-from app.evaluation.sample import Sample
+from app.evaluation import FPIRS, GALLERIES, Calibrated, Sample, check_request
+from app.evaluation import calibrate as measure
 from app.settings import Settings
-from app.weights.catalogue import Calibration
-from app.weights.local import change_local
+from app.weights import Calibration, change_local
 
 __all__ = ["calibrate"]
 

@@ -11,12 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from app.cli.sample import sample_options, sampled
-from app.evaluation.evaluation import Evaluation, written
-from app.evaluation.evaluation import evaluate as measure
-from app.evaluation.histogram import Point
-from app.evaluation.identification import Identification
-from app.evaluation.verification import Verification
-from app.models.runtime.device import choose_device
+from app.evaluation import Evaluation, Identification, Point, Verification, written
+from app.evaluation import evaluate as measure
+from app.models.runtime import choose_device
 
 __all__ = ["evaluate"]
 

@@ -13,19 +13,18 @@ from types import MappingProxyType
 
 from rich.console import Console
 
-from app.broker import Broker, prepare_jars
-from app.broker.ports import check_port
+from app.broker import Broker, check_port, prepare_jars
 from app.cli.broker import own_port
 from app.cli.children import Child, end_leftovers
 from app.cli.client import Client, ClientError
 from app.cli.people import enrol
 from app.errors import OnlookerError
-from app.models.chosen import prepare_nets
+from app.models import prepare_nets
 from app.progress import console_progress
 from app.settings import SOURCE_VARIABLE, Settings, private_folder
+from app.sources import mask
 from app.sources.demo import DEMO_PEOPLE, demo_photo
-from app.sources.network import mask
-from app.weights.fetch import ensure
+from app.weights import ensure
 
 __all__ = ["Machine", "Plan"]
 

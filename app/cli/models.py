@@ -11,9 +11,18 @@ from rich.table import Table
 
 from app.progress import console_progress
 from app.settings import Settings, load_settings
-from app.weights.catalogue import Catalogue, DetectorEntry, EmbedderEntry, Entry, load_catalogue
-from app.weights.downloads import IntegrityError
-from app.weights.fetch import State, is_here, pull_all, state_of
+from app.weights import (
+    Catalogue,
+    DetectorEntry,
+    EmbedderEntry,
+    Entry,
+    IntegrityError,
+    State,
+    is_here,
+    load_catalogue,
+    pull_all,
+    state_of,
+)
 
 __all__ = ["models"]
 
@@ -86,8 +95,7 @@ def _verify_files(chosen: list[Entry], names: tuple[str, ...], settings: Setting
 
 def _verify_outputs(chosen: list[Entry], names: tuple[str, ...], settings: Settings) -> None:
     """Print how far the nets that were imported are from MXNet; an error where one is too far."""
-    from app.importers.mxnet.oracle import prepare_oracle
-    from app.importers.mxnet.verify import LIMIT, compare, is_imported
+    from app.importers.mxnet import LIMIT, compare, is_imported, prepare_oracle
 
     imported = [entry for entry in chosen if is_imported(entry)]
     for name in names:
@@ -148,8 +156,8 @@ def import_mxnet(prefix: Path, epoch: int, **options: Any) -> None:
 )
 def import_onnx(file: Path, **options: Any) -> None:
     """Import the net in the ONNX file FILE, as it is: a detector, or an embedder of 112x112 pixels."""
-    from app.importers.onnx import OnnxImportOptions
-    from app.importers.onnx import import_onnx as bring
+    from app.importers import OnnxImportOptions
+    from app.importers import import_onnx as bring
 
     _tell(bring(file, load_settings().weights_dir, OnnxImportOptions(**options)))
 

@@ -7,8 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from app.cores import usable_cores
-from app.evaluation.dataset import read_dataset
-from app.evaluation.sample import Sample, take_sample
+from app.evaluation import Sample, read_dataset, take_sample
 from app.progress import console_progress
 from app.settings import Settings, load_settings
 

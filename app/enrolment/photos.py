@@ -7,8 +7,7 @@ import numpy as np
 
 from app.enrolment.rules import Face, Refusal, Rules, choose_face
 from app.messages import Gate, Template
-from app.models.images import ImageError, decode_image, encode_jpeg
-from app.models.pipeline import Analysis, Recogniser
+from app.models import Analysis, ImageError, Recogniser, decode_image, encode_jpeg
 
 __all__ = ["Enrolled", "Photo", "examine", "judge"]
 

@@ -6,7 +6,7 @@ from functools import partial
 
 from app.enrolment.photos import Enrolled, Photo, examine
 from app.enrolment.rules import Refusal, Rules
-from app.models.pipeline import Nets
+from app.models import Nets
 from app.settings import Settings
 
 __all__ = ["PhotoReader"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from app.evaluation.errors import EvaluationError
-from app.models.arrays import Floats
+from app.models import Floats
 from app.sqlite import ForeignDatabaseError, Schema, open_database
 
 __all__ = ["Cache", "CacheError", "Missing", "open_cache"]

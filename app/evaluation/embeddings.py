@@ -11,9 +11,7 @@ import numpy as np
 from app.evaluation.cache import Cache, Missing
 from app.evaluation.errors import DatasetError
 from app.messages import Gate
-from app.models import images
-from app.models.arrays import Floats, Image
-from app.models.pipeline import Recogniser
+from app.models import Floats, Image, Recogniser, images
 from app.progress import SILENT, Progress, Task
 
 __all__ = ["Embeddings", "central_face"]

@@ -13,9 +13,9 @@ from app.evaluation.fingerprint import library_versions
 from app.evaluation.identification import Identification, identify
 from app.evaluation.sample import Sample
 from app.evaluation.verification import Verification, verify
-from app.models.runtime.device import choose_device
+from app.models.runtime import choose_device
 from app.settings import Settings
-from app.weights.catalogue import Entry
+from app.weights import Entry
 
 __all__ = ["Evaluation", "evaluate", "written"]
 

@@ -9,11 +9,10 @@ from typing import Any
 import msgspec
 
 from app.evaluation import embeddings
-from app.models import alignment, detection, embedding, feed, gate, images, pipeline, runtime
-from app.models.chosen import Chosen
-from app.models.runtime.device import choose_device
+from app.models import Chosen, alignment, detection, embedding, feed, gate, images, pipeline, runtime
+from app.models.runtime import choose_device
 from app.settings import Settings
-from app.weights.catalogue import Entry
+from app.weights import Entry
 
 __all__ = ["LIBRARIES", "code_digest", "fingerprint", "library_versions"]
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from app.evaluation.histogram import Point, ScoreHistogram, operating_point
 from app.evaluation.sample import Faces
-from app.models.arrays import Floats
+from app.models import Floats
 from app.search import Index, Nearest
 
 __all__ = ["FPIRS", "Identification", "Roles", "Searches", "assign_roles", "identify", "search"]

@@ -10,9 +10,7 @@ from app.evaluation.dataset import Dataset
 from app.evaluation.embeddings import Embeddings
 from app.evaluation.errors import EvaluationError
 from app.evaluation.fingerprint import code_digest, fingerprint
-from app.models.arrays import Floats
-from app.models.chosen import Chosen, chosen_nets
-from app.models.pipeline import load_recogniser
+from app.models import Chosen, Floats, chosen_nets, load_recogniser
 from app.progress import SILENT, Progress
 from app.settings import Settings, private_folder
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from app.evaluation.errors import EvaluationError
 from app.evaluation.histogram import Point, ScoreHistogram, operating_point
 from app.evaluation.pairs import Pair
-from app.models.arrays import Floats
+from app.models import Floats
 
 __all__ = ["FARS", "Fold", "Verification", "best_threshold", "verify"]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from app.errors import OnlookerError, one_line
-from app.kafka.follower import Follower, ReadFrom
+from app.kafka import Follower, ReadFrom
 from app.messages import MessageError, Sighting, decode, encode, version
 from app.sqlite import Schema, discard, is_damage, open_database
 

@@ -5,12 +5,9 @@ import math
 import numpy as np
 from onnx import ModelProto
 
-from app.models.arrays import Floats
-from app.models.feed import blob
-from app.models.onnx_file import NetError, input_dims
-from app.models.runtime.session import Session
-from app.models.traits import run_net
-from app.weights.catalogue import Input
+from app.models import Floats, NetError, blob, input_dims, run_net
+from app.models.runtime import Session
+from app.weights import Input
 
 __all__ = ["check_rewritten", "declared_shape"]
 

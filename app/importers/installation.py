@@ -11,9 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from app.errors import OnlookerError
-from app.weights.catalogue import Entry, File, Input, Origin, load_catalogue
-from app.weights.fetch import workspace
-from app.weights.local import put_local
+from app.weights import Entry, File, Input, Origin, load_catalogue, put_local, workspace
 
 __all__ = [
     "ImportOptions",

@@ -18,12 +18,10 @@ from app.importers.installation import (
     install,
     origin_of,
 )
-from app.models.alignment import SIZE
+from app.models import SIZE, NetError, check_net, check_sides, inputs_of, measure_traits, read_net, run_net
 from app.models.detection import ARCHITECTURES, load_detector
-from app.models.onnx_file import NetError, check_net, check_sides, inputs_of, read_net
-from app.models.runtime.session import Runtime, Session
-from app.models.traits import measure_traits, run_net
-from app.weights.catalogue import DetectorEntry, Entry, Input, read_entry
+from app.models.runtime import Runtime, Session
+from app.weights import DetectorEntry, Entry, Input, read_entry
 
 __all__ = ["SCHEME", "OnnxImportOptions", "import_onnx", "tell_architecture"]
 

@@ -11,8 +11,7 @@ from aiokafka.errors import KafkaError
 
 from app.kafka.clients import make_consumer
 from app.kafka.delivery import Delivery
-from app.kafka.intake import Received
-from app.kafka.ledger import PartitionLedger
+from app.kafka.ledger import PartitionLedger, Received
 from app.messages import Checkpoint, MessageError, decode, encode
 from app.settings import Settings
 from app.topics import MAX_MESSAGE_BYTES, Topics

@@ -4,7 +4,7 @@ import logging
 import time
 
 from app.kafka.delivery import Delivery
-from app.kafka.intake import Received
+from app.kafka.ledger import Received
 from app.messages import DeadLetter, MessageError, encode
 from app.metrics import Metrics
 from app.topics import Topics

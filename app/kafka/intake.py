@@ -1,12 +1,11 @@
 """What agents are given: the messages of a Faust stream, each offset once and in order, until it is done."""
 
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, cast
 
 from faust.types import TP
 
-from app.kafka.ledger import Handout, Ledger, PartitionLedger
+from app.kafka.ledger import Handout, Ledger, Received
 
 if TYPE_CHECKING:
     import faust
@@ -14,29 +13,7 @@ if TYPE_CHECKING:
 
     from app.kafka.consumer import LedgerConsumer
 
-__all__ = ["Intake", "Received"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Received:
-    """A message, and the line of the ledger on which it stands."""
-
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    headers: Mapping[str, bytes | str]
-    ledger: PartitionLedger
-
-    @property
-    def revoked(self) -> bool:
-        """Tell whether the partition was revoked since: somebody else works on the message."""
-        return self.ledger.closed
-
-    def done(self) -> None:
-        """Let the message be committed: what was to be written because of it has been delivered."""
-        self.ledger.done(self.offset)
+__all__ = ["Intake"]
 
 
 class Intake:

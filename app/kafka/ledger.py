@@ -1,9 +1,10 @@
 """The ledger: which offsets were handed out, are in work, are done; it says what may be committed."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from enum import Enum, auto
 
-__all__ = ["Handout", "Ledger", "PartitionLedger", "TopicPartition"]
+__all__ = ["Handout", "Ledger", "PartitionLedger", "Received", "TopicPartition"]
 
 #: Name of a topic, number of a partition; Faust's and aiokafka's own are equal to it.
 TopicPartition = tuple[str, int]
@@ -76,6 +77,28 @@ class PartitionLedger:
     def in_work(self) -> int:
         """How many offsets were handed out and are not done."""
         return len(self._in_work)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Received:
+    """A message, and the line of the ledger on which it stands."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Mapping[str, bytes | str]
+    ledger: PartitionLedger
+
+    @property
+    def revoked(self) -> bool:
+        """Tell whether the partition was revoked since: somebody else works on the message."""
+        return self.ledger.closed
+
+    def done(self) -> None:
+        """Let the message be committed: what was to be written because of it has been delivered."""
+        self.ledger.done(self.offset)
 
 
 class Ledger:

@@ -8,3 +8,38 @@ if find_spec("onnxruntime") is None:
     raise OnlookerError(
         "no onnxruntime is installed: `pip install '.[cpu]'` brings one, '.[gpu]' for NVIDIA's"
     )
+
+from app.models.alignment import SIZE
+from app.models.arrays import Floats, Image
+from app.models.chosen import Chosen, chosen_nets, prepare_nets
+from app.models.feed import blob
+from app.models.images import ImageError, decode_image, decode_jpeg, encode_jpeg
+from app.models.onnx_file import NetError, check_net, check_sides, input_dims, inputs_of, read_net
+from app.models.pipeline import Analysis, Nets, Recogniser, load_recogniser
+from app.models.traits import measure_traits, run_net
+
+__all__ = [
+    "SIZE",
+    "Analysis",
+    "Chosen",
+    "Floats",
+    "Image",
+    "ImageError",
+    "NetError",
+    "Nets",
+    "Recogniser",
+    "blob",
+    "check_net",
+    "check_sides",
+    "chosen_nets",
+    "decode_image",
+    "decode_jpeg",
+    "encode_jpeg",
+    "input_dims",
+    "inputs_of",
+    "load_recogniser",
+    "measure_traits",
+    "prepare_nets",
+    "read_net",
+    "run_net",
+]

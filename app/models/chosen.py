@@ -7,8 +7,7 @@ from app.models.detection import finds_landmarks
 from app.models.runtime.device import choose_device
 from app.progress import SILENT, Progress
 from app.settings import Settings
-from app.weights.catalogue import CatalogueError, DetectorEntry, EmbedderEntry, Entry, load_catalogue
-from app.weights.fetch import pull_all
+from app.weights import CatalogueError, DetectorEntry, EmbedderEntry, Entry, load_catalogue, pull_all
 
 __all__ = ["Chosen", "chosen_nets", "prepare_nets"]
 

@@ -9,7 +9,7 @@ from app.models.feed import blob
 from app.models.onnx_file import about, check_sides, read_net
 from app.models.runtime.session import Runtime, Session
 from app.models.traits import measure_traits
-from app.weights.catalogue import CatalogueError, EmbedderEntry
+from app.weights import CatalogueError, EmbedderEntry
 
 __all__ = ["Embedder", "load_embedder"]
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from app.models.arrays import Floats, Image
-from app.weights.catalogue import Input
+from app.weights import Input
 
 __all__ = ["blob", "cut", "resized", "shrunk", "squares_around"]
 

@@ -10,7 +10,7 @@ from onnx.external_data_helper import uses_external_data
 
 from app.errors import OnlookerError, one_line
 from app.models.alignment import SIZE
-from app.weights.catalogue import CatalogueError, Entry
+from app.weights import CatalogueError, Entry
 
 __all__ = [
     "NetError",

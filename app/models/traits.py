@@ -10,7 +10,7 @@ from app.models.arrays import Floats
 from app.models.feed import blob
 from app.models.onnx_file import NetError
 from app.models.runtime.session import Session
-from app.weights.catalogue import Input
+from app.weights import Input
 
 __all__ = ["EmbedderTraits", "measure_traits", "run_net"]
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from app.settings import Settings
-from app.sources.base import Picture, Source, SourceError, SourceOptions
+from app.sources.base import Picture, Source, SourceError, SourceOptions, mask
 from app.sources.summary import Summary
 from app.sources.writer import JpegOptions, run_source
 
@@ -14,6 +14,7 @@ __all__ = [
     "SourceError",
     "SourceOptions",
     "Summary",
+    "mask",
     "open_source",
     "run_source",
 ]

@@ -5,13 +5,14 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Generator
 from dataclasses import dataclass
+from urllib.parse import urlsplit, urlunsplit
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import OnlookerError
 
-__all__ = ["Bgr", "Picture", "Source", "SourceError", "SourceOptions"]
+__all__ = ["Bgr", "Picture", "Source", "SourceError", "SourceOptions", "mask"]
 
 #: (H, W, 3) uint8, blue, green, red.
 Bgr = NDArray[np.uint8]
@@ -75,3 +76,14 @@ class Source(ABC):
     def closing(self) -> bool:
         """Whether `close` has been called."""
         return self._closing.is_set()
+
+
+def mask(url: str) -> str:
+    """Return `url` without what may be secret: user, password and query."""
+    try:
+        parts = urlsplit(url)
+        _, at, host = parts.netloc.rpartition("@")
+    except ValueError:
+        return "a malformed address"
+    query = "***" if parts.query else ""
+    return urlunsplit((parts.scheme, f"***{at}{host}" if at else host, parts.path, query, ""))

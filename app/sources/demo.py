@@ -13,7 +13,7 @@ from app.settings import Settings
 from app.sources.base import Bgr, Picture, Source, SourceError, SourceOptions
 from app.sources.cutouts import BIDEN, OBAMA, OBAMA_SPEAKING, OBAMA_STANDING, Cutout, make_sprite
 from app.sources.pace import Pace
-from app.weights.fetch import ensure
+from app.weights import ensure
 
 __all__ = ["DEMO_PEOPLE", "FPS", "DemoPerson", "DemoSource", "Scene", "demo_photo"]
 

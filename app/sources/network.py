@@ -1,31 +1,20 @@
 """Cameras and videos on the network: RTSP, MJPEG and video over HTTP."""
 
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from av.container import InputContainer
 
-from app.sources.base import SourceError, SourceOptions
+from app.sources.base import SourceError, SourceOptions, mask
 from app.sources.container import MEDIA_FORMATS, open_container
 from app.sources.live import Backoff, LiveSource
 
-__all__ = ["SCHEMES", "NetworkSource", "mask"]
+__all__ = ["SCHEMES", "NetworkSource"]
 
 _HTTP = "http,https,tcp,tls"
 _RTSP = "rtsp,rtsps,rtp,udp,tcp,tls"
 
 #: Scheme -> the protocols that FFmpeg may use for it.
 SCHEMES = {"http": _HTTP, "https": _HTTP, "rtsp": _RTSP, "rtsps": _RTSP}
-
-
-def mask(url: str) -> str:
-    """Return `url` without what may be secret: user, password and query."""
-    try:
-        parts = urlsplit(url)
-        _, at, host = parts.netloc.rpartition("@")
-    except ValueError:
-        return "a malformed address"
-    query = "***" if parts.query else ""
-    return urlunsplit((parts.scheme, f"***{at}{host}" if at else host, parts.path, query, ""))
 
 
 class NetworkSource(LiveSource):

@@ -10,8 +10,7 @@ from typing import Self
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
-from app.kafka.access import check_access
-from app.kafka.clients import make_producer
+from app.kafka import check_access, make_producer
 from app.messages import Frame, encode_frame
 from app.settings import Settings
 from app.sources.base import SourceError

@@ -6,7 +6,7 @@ from collections.abc import Coroutine, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
-from app.kafka.admin import create_topics
+from app.kafka import create_topics
 from app.messages import Frame, stream_name
 from app.settings import Settings
 from app.sources.base import Picture, Source, SourceError

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from app.history.index import Entry, History
+from app.history import Entry, History
 from app.web.sightings import sighting_to_json
 
 __all__ = ["Backlog", "Event", "event_of"]

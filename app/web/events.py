@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from aiohttp import web
 
-from app.history.index import History, HistoryUnavailableError
+from app.history import History, HistoryUnavailableError
 from app.web.backlog import Backlog, Event, event_of
 from app.web.errors import api_error
 from app.web.sightings import available

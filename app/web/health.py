@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, cast
 
 from aiohttp import web
 
-from app.models.pipeline import Nets
+from app.models import Nets
 from app.web.errors import api_error
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from aiohttp import web
 from app.enrolment import Enrolled, Face, PhotoReader, Refusal
 from app.messages import Enrolment, Person, Template
 from app.settings import Settings
-from app.tables.gallery import Gallery
+from app.tables import Gallery
 from app.web.errors import api_error
 from app.web.form import EnrolmentForm, read_form
 from app.web.uploads import Uploads

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from app.history.index import History, HistoryUnavailableError, Query
+from app.history import History, HistoryUnavailableError, Query
 from app.messages import MessageError, Sighting, stream_name
 from app.web.errors import api_error
 

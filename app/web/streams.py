@@ -7,9 +7,9 @@ from typing import Any
 
 from aiohttp import web
 
-from app.history.streams import Streams, heard_last, is_live, state_of
+from app.history import Streams, heard_last, is_live, state_of
 from app.messages import StreamStatus
-from app.tables.gallery import Gallery
+from app.tables import Gallery
 from app.web.errors import api_error
 from app.web.live.hub import Hub, StreamEndedError, Viewer
 from app.web.live.view import View

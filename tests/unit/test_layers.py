@@ -55,6 +55,9 @@ PURE = {
 }
 NETWORK = {"faust", "aiokafka", "aiohttp", "mode"}
 
+#: Imported where they are used: each brings much for which others need not wait (Faust, matplotlib, OpenCV).
+ASIDE = {"app.kafka.consumer", "app.kafka.intake", "app.evaluation.picture", "app.sources.demo"}
+
 FILES = sorted((ROOT / "app").rglob("*.py"))
 
 
@@ -91,10 +94,20 @@ def test_what_is_pure_knows_no_network(path: Path) -> None:
     assert not {module.partition(".")[0] for module in imported(path)} & NETWORK
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if part(path) != "messages"], ids=name)
-def test_messages_are_imported_from_their_package_alone(path: Path) -> None:
-    inner = {f"app.messages.{module.stem}" for module in (ROOT / "app" / "messages").glob("*.py")}
-    assert not {*imported(path)} & inner
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_a_package_is_used_through_what_it_offers(path: Path) -> None:
+    """Its modules are its own: what others may use of them is in its `__init__`."""
+    others = {module for module in imported(path) if module.split(".")[:2] != ["app", part(path)]}
+    modules = {module for module in others if module.count(".") > 1 and module.startswith("app.")}
+    files = {module for module in modules if (ROOT / module.replace(".", "/")).with_suffix(".py").exists()}
+    # The evaluation names the modules whose code decides what comes out of a picture.
+    code = {f"app.models.{name}" for name in ("alignment", "embedding", "feed", "gate", "images", "pipeline")}
+    assert files <= ASIDE | (code if path.stem in {"embeddings", "fingerprint"} else set())
+
+
+def test_every_folder_is_a_package() -> None:
+    """What has no `__init__` would be missing from a wheel."""
+    assert not [name(path) for path in FILES if not (path.parent / "__init__.py").exists()]
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if part(path) == "search"], ids=name)

@@ -9,9 +9,9 @@ import onnx
 from app.errors import one_line
 from app.importers.mxnet.convert import Conversion, Part
 from app.importers.mxnet.errors import CheckpointError
-from app.models.arrays import Floats
-from app.models.detection.proposals import proposals_of
-from app.models.runtime.session import Runtime
+from app.models import Floats
+from app.models.detection import proposals_of
+from app.models.runtime import Runtime
 
 __all__ = ["run_parts", "self_check"]
 

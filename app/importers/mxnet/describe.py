@@ -7,8 +7,8 @@ from app.importers.installation import ImportOptions
 from app.importers.mxnet.convert import Conversion
 from app.importers.mxnet.errors import CheckpointError
 from app.importers.mxnet.symbol import Symbol
-from app.models.alignment import SIZE
-from app.weights.catalogue import Input
+from app.models import SIZE
+from app.weights import Input
 
 __all__ = ["describe"]
 

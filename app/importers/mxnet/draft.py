@@ -12,7 +12,7 @@ from onnx import NodeProto, helper
 from app.importers.mxnet.errors import CheckpointError, ShapeError
 from app.importers.mxnet.params import Parameters
 from app.importers.mxnet.symbol import Node, Symbol
-from app.models.arrays import Floats
+from app.models import Floats
 
 __all__ = ["Draft", "Shape", "Tensor"]
 

@@ -21,7 +21,7 @@ from app.importers.mxnet.describe import describe
 from app.importers.mxnet.errors import CheckpointError
 from app.importers.mxnet.params import read_params
 from app.importers.mxnet.symbol import Symbol, read_symbol
-from app.weights.catalogue import Entry, Origin
+from app.weights import Entry, Origin
 
 __all__ = ["SCHEME", "Stage", "import_checkpoint", "read_stages"]
 
@@ -74,11 +74,11 @@ def import_checkpoint(prefix: Path, epoch: int, folder: Path, options: ImportOpt
     name = choose_name(options, usual, SCHEME, folder)
     stages = read_stages(prefix, epoch)
     symbols, conversions = zip(*(stage.convert() for stage in stages), strict=True)
-    described = describe(symbols, conversions, options)
+    entry_table = describe(symbols, conversions, options)
     with import_folder(folder) as work:
         files = _write(work, name, conversions)
         table = {
-            **described,
+            **entry_table,
             "title": f"{name}, imported from MXNet",
             "source": f"{SCHEME}{prefix.resolve()}@{epoch}",
             "homepage": "",

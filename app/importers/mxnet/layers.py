@@ -8,7 +8,7 @@ import numpy as np
 from app.importers.mxnet.draft import Draft, Shape, Tensor
 from app.importers.mxnet.errors import CheckpointError, ShapeError
 from app.importers.mxnet.symbol import Node
-from app.models.arrays import Floats
+from app.models import Floats
 
 __all__ = ["batch_norm", "convolution", "fully_connected", "leaky_relu", "pooling", "roi_pooling"]
 

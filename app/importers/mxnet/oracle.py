@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from app.errors import OnlookerError
-from app.models.arrays import Floats
+from app.models import Floats
 from app.progress import Progress, Task
 
 __all__ = ["REQUIREMENTS", "Answer", "Oracle", "OracleError", "cut_graph", "prepare_oracle"]

@@ -11,8 +11,8 @@ from app.importers.mxnet.convert import Conversion
 from app.importers.mxnet.errors import CheckpointError
 from app.importers.mxnet.importer import SCHEME, Stage, read_stages
 from app.importers.mxnet.oracle import Oracle, cut_graph
-from app.models.arrays import Floats
-from app.weights.catalogue import DetectorEntry, EmbedderEntry, Entry
+from app.models import Floats
+from app.weights import DetectorEntry, EmbedderEntry, Entry
 
 __all__ = ["LIMIT", "Difference", "compare", "is_imported"]
 

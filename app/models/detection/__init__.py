@@ -8,12 +8,13 @@ from app.models.detection.centerface import CenterFace
 from app.models.detection.fr50 import FR50
 from app.models.detection.landmarked import Landmarked
 from app.models.detection.mtcnn import MTCNN
+from app.models.detection.proposals import proposals_of
 from app.models.detection.retinaface import RetinaFace
 from app.models.detection.scrfd import SCRFD
 from app.models.detection.yunet import YuNet
 from app.models.onnx_file import about, parse_net
 from app.models.runtime.session import Runtime, Session
-from app.weights.catalogue import CatalogueError, DetectorEntry
+from app.weights import CatalogueError, DetectorEntry
 
 __all__ = [
     "ARCHITECTURES",
@@ -28,6 +29,7 @@ __all__ = [
     "YuNet",
     "finds_landmarks",
     "load_detector",
+    "proposals_of",
 ]
 
 SINGLE_SHOT: dict[str, type[SingleShot]] = {

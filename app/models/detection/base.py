@@ -14,7 +14,7 @@ from app.models.arrays import Floats, Image
 from app.models.detection.nms import shares, suppress
 from app.models.feed import blob, shrunk
 from app.models.runtime.session import Session
-from app.weights.catalogue import CatalogueError, Input
+from app.weights import CatalogueError, Input
 
 __all__ = [
     "STRIDE",

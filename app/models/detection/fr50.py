@@ -11,7 +11,7 @@ from app.models.detection.nms import suppress
 from app.models.detection.proposals import proposals_of
 from app.models.feed import blob, resized
 from app.models.runtime.session import Session
-from app.weights.catalogue import CatalogueError, Input
+from app.weights import CatalogueError, Input
 
 __all__ = ["FR50"]
 

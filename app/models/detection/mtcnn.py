@@ -16,7 +16,7 @@ from app.models.detection.base import Detections, Detector, in_pixels_of, one_fo
 from app.models.detection.nms import suppress
 from app.models.feed import blob, cut, resized, shrunk, squares_around
 from app.models.runtime.session import Session
-from app.weights.catalogue import CatalogueError, Input
+from app.weights import CatalogueError, Input
 
 __all__ = ["MTCNN"]
 

@@ -8,7 +8,7 @@ from app.models.arrays import Floats
 from app.models.detection.anchors import anchors, moved, up_to_the_edge
 from app.models.detection.base import Detections, SingleShot
 from app.models.runtime.session import Session
-from app.weights.catalogue import CatalogueError, Input
+from app.weights import CatalogueError, Input
 
 __all__ = ["RetinaFace"]
 

@@ -9,7 +9,7 @@ from app.models.arrays import Floats, Image
 from app.models.detection.base import TRIED, Detections, SingleShot
 from app.models.feed import blob
 from app.models.runtime.session import Session
-from app.weights.catalogue import CatalogueError, Input
+from app.weights import CatalogueError, Input
 
 __all__ = ["SCRFD"]
 

@@ -5,7 +5,7 @@ import numpy as np
 from app.models.arrays import Floats
 from app.models.detection.base import Detections, SingleShot
 from app.models.runtime.session import Session
-from app.weights.catalogue import CatalogueError, Input
+from app.weights import CatalogueError, Input
 
 __all__ = ["YuNet"]
 

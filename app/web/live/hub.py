@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
-from app.history.streams import Streams
-from app.kafka.unreadable import Unreadable
+from app.history import Streams
+from app.kafka import Unreadable
 from app.messages import Identifications, StreamStatus
 from app.metrics import Metrics
-from app.models.images import ImageError
+from app.models import ImageError
 from app.settings import Settings
 from app.topics import Topics
 from app.web.live.reader import Identified, Reader

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from app.kafka.clients import make_consumer
-from app.kafka.unreadable import Unreadable
+from app.kafka import Unreadable, make_consumer
 from app.messages import Frame, Identifications, MessageError, StreamStatus, decode, decode_frame
 from app.settings import Settings
 from app.topics import Topics

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.models.images import decode_jpeg, encode_jpeg
+from app.models import decode_jpeg, encode_jpeg
 from app.web.live.view import NamedFace
 
 __all__ = ["render"]

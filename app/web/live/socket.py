@@ -9,7 +9,7 @@ from contextlib import suppress
 import msgspec
 from aiohttp import WSMsgType, web
 
-from app.history.streams import Streams
+from app.history import Streams
 from app.web.live.hub import Hub
 from app.web.live.view import View
 from app.web.streaming import streaming, write_timeout

@@ -14,8 +14,7 @@ from app.agents import monitor as module
 from app.agents.monitor import Monitor, StreamMonitor
 from app.history.streams import is_live
 from app.kafka.delivery import Position
-from app.kafka.intake import Received
-from app.kafka.ledger import PartitionLedger
+from app.kafka.ledger import PartitionLedger, Received
 from app.messages import Frame, StreamStatus, decode
 from app.metrics import Metrics
 from app.settings import Settings

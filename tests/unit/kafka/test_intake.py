@@ -6,8 +6,8 @@ from typing import Any
 
 from faust.types import TP
 
-from app.kafka.intake import Intake, Received
-from app.kafka.ledger import Ledger, PartitionLedger
+from app.kafka.intake import Intake
+from app.kafka.ledger import Ledger, PartitionLedger, Received
 
 
 class Consumer:

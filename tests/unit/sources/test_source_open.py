@@ -7,8 +7,9 @@ import pytest
 import app.sources
 from app.settings import Settings
 from app.sources import SourceError, SourceOptions, Summary, open_source
+from app.sources.base import mask
 from app.sources.folder import FolderSource
-from app.sources.network import NetworkSource, mask
+from app.sources.network import NetworkSource
 
 
 def _open(text: str):

@@ -21,8 +21,7 @@ from app.errors import OnlookerError
 from app.models.pipeline import load_recogniser
 from app.progress import LineProgress, SilentProgress
 from app.settings import Settings
-from app.weights.catalogue import Catalogue, Entry, File, MediaEntry, Package
-from app.weights.downloads import DownloadError, IntegrityError
+from app.weights.catalogue import Catalogue, DownloadError, Entry, File, IntegrityError, MediaEntry, Package
 from app.weights.fetch import LicenceError, State, ensure, path_of, pull, pull_all, state_of
 
 ONE, TWO = b"one" * 50_000, b"two" * 50_000
