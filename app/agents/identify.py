@@ -12,10 +12,10 @@ from app.kafka import DeadLetters, Delivery, Position, Received
 from app.kafka.intake import Intake
 from app.messages import Faces, Identifications, Sighting, decode, encode
 from app.metrics import Metrics
+from app.search import Match
 from app.settings import Settings
-from app.tables import Gallery, Match
+from app.tables import Gallery
 from app.topics import Topics
-from app.tracking import Moment, Seen
 
 if TYPE_CHECKING:
     from faust import StreamT
@@ -102,9 +102,7 @@ class Identify:
     ) -> list[Sighting]:
         """Take in a frame that was not taken in before, for the visits and for viewers alike."""
         stream = partition.stream(faces.stream)
-        revision = message.offset
-        moment = Moment(faces.stream, faces.partition, faces.offset, faces.live, faces.captured, revision)
-        sightings = stream.tracker.observe(moment, _seen(faces, matches))
+        sightings = stream.tracker.observe(faces, matches, message.offset)
         stream.next, stream.changed, stream.heard = message.offset + 1, True, time.monotonic()
         if sightings is None:
             self._metrics.repeated.labels(faces.stream).inc()
@@ -160,15 +158,6 @@ def _landed(stream: str, landed: "asyncio.Future[Position]") -> None:
     # It costs one picture: the sightings are published all the same.
     if not landed.cancelled() and (error := landed.exception()) is not None:
         _log.warning("a frame of the stream %s cannot be shown: %r", stream, error)
-
-
-def _seen(faces: Faces, matches: Sequence[Match | None]) -> list[Seen]:
-    sizes = (faces.boxes[:, 2:] - faces.boxes[:, :2]).min(axis=1)
-    return [
-        Seen(match.person, match.name, match.similarity, match.nearest, float(size), crop)
-        for match, size, crop in zip(matches, sizes, faces.crops, strict=True)
-        if match is not None
-    ]
 
 
 def _identifications(faces: Faces, faces_offset: int, matches: Sequence[Match | None]) -> Identifications:

@@ -1,7 +1,7 @@
 """Whose face is it? The exact search of templates, and the decision about what it finds."""
 
-from app.search.decision import decide
+from app.search.decision import Match, decide
 from app.search.index import Index, Nearest
 from app.search.similarity import compare, settled
 
-__all__ = ["Index", "Nearest", "compare", "decide", "settled"]
+__all__ = ["Index", "Match", "Nearest", "compare", "decide", "settled"]

@@ -1,11 +1,26 @@
 """The decision: is the probe the owner it is most like?"""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from app.search.index import Nearest
 
-__all__ = ["decide"]
+__all__ = ["Match", "decide"]
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Who a probe is."""
+
+    #: The person, or None where nobody is near enough or two people are too near each other.
+    person: str | None
+    name: str | None
+    #: Cosine similarity to the nearest person's nearest template; -1 in an empty gallery.
+    similarity: float
+    #: The nearest person, whether or not it is them.
+    nearest: str | None
 
 
 def decide(nearest: Nearest, threshold: float, margin: float) -> NDArray[np.bool_]:

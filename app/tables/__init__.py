@@ -1,6 +1,6 @@
 """The tables: enrolled people, on the log and in memory."""
 
-from app.tables.gallery import Gallery, Match
+from app.tables.gallery import Gallery
 from app.tables.identities import AwaitedTable, Identities
 
-__all__ = ["AwaitedTable", "Gallery", "Identities", "Match"]
+__all__ = ["AwaitedTable", "Gallery", "Identities"]

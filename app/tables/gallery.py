@@ -4,29 +4,15 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.messages import Faces, Gate, Person
-from app.search import Index, Nearest, decide
+from app.search import Index, Match, Nearest, decide
 
-__all__ = ["Gallery", "Match"]
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """What the gallery says of one face."""
-
-    #: The person it is, or None where nobody is near enough or two people are too near each other.
-    person: str | None
-    name: str | None
-    #: Cosine similarity to the nearest person's nearest template; -1 in an empty gallery.
-    similarity: float
-    #: The nearest person, whether or not it is them.
-    nearest: str | None
+__all__ = ["Gallery"]
 
 
 _NOBODY = Match(None, None, -1.0, None)

@@ -1,46 +1,20 @@
 """The visits of people to one stream: who is there, since when, and when they have gone."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
-from app.messages import Sighting
+from app.messages import Faces, Sighting
+from app.search import Match
 from app.tracking.state import Mark, StreamState, Visit
 
-__all__ = ["Moment", "Seen", "VisitRules", "VisitTracker"]
+__all__ = ["VisitRules", "VisitTracker"]
 
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """A frame, as far as sightings are concerned."""
-
-    stream: str
-    #: Where the frame is: its partition and offset, on the topic of the cameras or on that of recordings.
-    partition: int
-    offset: int
-    live: bool
-    #: Milliseconds since the epoch.
-    captured: int
-    #: Where its faces are on `faces`: what a version of a sighting stands for.
-    revision: int
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One face of a frame after the gallery has been asked."""
-
-    #: Who it is; None where it is nobody enrolled.
-    person: str | None
-    name: str | None
-    #: Cosine similarity to the nearest person, and who that is.
-    similarity: float
-    nearest: str | None
-    #: Smaller side of the face, pixels of the frame.
-    size: float
-    #: JPEG bytes of the aligned face, where it travelled.
-    crop: bytes | None
+#: A face: how good it is for being kept among those of its person, who it is, and the aligned face as JPEG
+#: bytes where that travelled.
+_Face = tuple[float, Match, bytes | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +45,26 @@ class VisitTracker:
         self._rules = rules
         self.state = state or StreamState()
 
-    def observe(self, moment: Moment, faces: Sequence[Seen]) -> list[Sighting] | None:
-        """Take in a frame; return the sightings to be published, None for a frame that was counted before."""
-        if self._counted(moment):
+    def observe(self, faces: Faces, matches: Sequence[Match | None], revision: int) -> list[Sighting] | None:
+        """Take in a frame; return the sightings to be published, None for a frame that was counted before.
+
+        Args:
+            matches: who each of `faces` is; None for one that was compared with nobody, which is left out.
+            revision: the offset of `faces` on its topic, for which new versions of sightings stand.
+        """
+        if self._counted(faces):
             return None
-        self._count(moment)
-        changed = self._end([visit for visit in self.state.visits if self._is_over(visit, moment)], moment)
-        for person, face in self._by_person(faces).items():
+        self._count(faces)
+        over = [visit for visit in self.state.visits if self._is_over(visit, faces.captured)]
+        changed = self._end(over, revision)
+        for person, face in self._by_person(faces, matches).items():
             visit = self._visit_of(person)
             reopened = visit is not None and visit.closed and visit.published is not None
             if visit is None:
-                visit = Visit(_opened(moment, face), None)
+                visit = Visit(_opened(faces, face, revision), None)
                 self.state.visits.append(visit)
             else:
-                visit.sighting = _continued(visit.sighting, moment, face)
+                visit.sighting = _continued(visit.sighting, faces, face, revision)
                 visit.closed = False
             if reopened or self._worth_publishing(visit):
                 visit.published = visit.sighting.last
@@ -98,23 +78,23 @@ class VisitTracker:
             visit.closed = True
         return [_ended(visit, revision) for visit in going if visit.published is not None]
 
-    def _counted(self, moment: Moment) -> bool:
+    def _counted(self, faces: Faces) -> bool:
         """Tell whether a frame has been counted, which the log hands out again after a takeover.
 
         By its place and its time: a recording that is played again has the times, a topic that was made anew
         the places, of frames that were counted.
         """
-        mark = self.state.live if moment.live else self.state.recorded
-        return mark is not None and moment.offset <= mark.offset and moment.captured <= mark.captured
+        mark = self.state.live if faces.live else self.state.recorded
+        return mark is not None and faces.offset <= mark.offset and faces.captured <= mark.captured
 
-    def _count(self, moment: Moment) -> None:
-        before = self.state.live if moment.live else self.state.recorded
-        latest = moment.captured
-        if before is not None and moment.offset > before.offset:
+    def _count(self, faces: Faces) -> None:
+        before = self.state.live if faces.live else self.state.recorded
+        latest = faces.captured
+        if before is not None and faces.offset > before.offset:
             # Where time has gone back, frames from before that may still come again.
             latest = max(latest, before.captured)
-        mark = Mark(moment.offset, latest)
-        if moment.live:
+        mark = Mark(faces.offset, latest)
+        if faces.live:
             self.state.live = mark
         else:
             self.state.recorded = mark
@@ -122,36 +102,36 @@ class VisitTracker:
     def _visit_of(self, person: str | None) -> Visit | None:
         return next((visit for visit in self.state.visits if visit.sighting.person == person), None)
 
-    def _is_over(self, visit: Visit, moment: Moment) -> bool:
+    def _is_over(self, visit: Visit, captured: int) -> bool:
         """Tell whether a person has been gone for longer than the gap when a frame comes."""
-        since = moment.captured - visit.sighting.last
+        since = captured - visit.sighting.last
         # Time that goes back is a recording that begins again, or a clock that was put right.
         return abs(since) > self._rules.gap or (visit.closed and since <= 0)
 
-    def _end(self, visits: Iterable[Visit], moment: Moment) -> list[Sighting]:
-        over = list(visits)
-        self.state.visits = [visit for visit in self.state.visits if visit not in over]
+    def _end(self, visits: Sequence[Visit], revision: int) -> list[Sighting]:
+        self.state.visits = [visit for visit in self.state.visits if visit not in visits]
         return [
-            _ended(visit, moment.revision)
-            for visit in over
-            if visit.published is not None and not visit.closed
+            _ended(visit, revision) for visit in visits if visit.published is not None and not visit.closed
         ]
 
-    def _by_person(self, faces: Sequence[Seen]) -> dict[str | None, Seen]:
+    def _by_person(self, faces: Faces, matches: Sequence[Match | None]) -> dict[str | None, _Face]:
         """Choose the best face of each person, and of those unknown the largest."""
-        best: dict[str | None, Seen] = {}
-        for face in faces:
-            if face.person is None and self._is_uncertain(face, faces):
+        people = {match.person for match in matches if match}
+        sizes = (faces.boxes[:, 2:] - faces.boxes[:, :2]).min(axis=1).tolist()
+        best: dict[str | None, _Face] = {}
+        for match, size, crop in zip(matches, sizes, faces.crops, strict=True):
+            if match is None or self._is_uncertain(match, people):
                 continue
-            rival = best.get(face.person)
-            if rival is None or _rank(face) > _rank(rival):
-                best[face.person] = face
+            rank = match.similarity if match.person else size
+            if match.person not in best or rank > best[match.person][0]:
+                best[match.person] = rank, match, crop
         return best
 
-    def _is_uncertain(self, face: Seen, faces: Sequence[Seen]) -> bool:
-        if face.nearest is None or face.similarity < self._rules.low_threshold:
+    def _is_uncertain(self, match: Match, people: Collection[str | None]) -> bool:
+        """Tell whether nobody's face is most likely that of somebody on the frame, or on the stream."""
+        if match.person or match.nearest is None or match.similarity < self._rules.low_threshold:
             return False
-        return self._visit_of(face.nearest) is not None or any(face.nearest == one.person for one in faces)
+        return self._visit_of(match.nearest) is not None or match.nearest in people
 
     def _worth_publishing(self, visit: Visit) -> bool:
         sighting = visit.sighting
@@ -160,51 +140,48 @@ class VisitTracker:
         return sighting.last > visit.published and sighting.last - visit.published >= self._rules.update
 
 
-def _rank(face: Seen) -> float:
-    """Say how good a face is for being kept, among faces of the same person."""
-    return face.similarity if face.person else face.size
-
-
 def _ended(visit: Visit, revision: int) -> Sighting:
     visit.published = visit.sighting.last
     return msgspec.structs.replace(visit.sighting, open=False, revision=revision)
 
 
-def _opened(moment: Moment, face: Seen) -> Sighting:
+def _opened(faces: Faces, face: _Face, revision: int) -> Sighting:
+    rank, match, crop = face
     return Sighting(
-        id=_sighting_id(moment, face.person),
-        stream=moment.stream,
-        person=face.person,
-        name=face.name,
-        first=moment.captured,
-        last=moment.captured,
+        id=_sighting_id(faces, match.person),
+        stream=faces.stream,
+        person=match.person,
+        name=match.name,
+        first=faces.captured,
+        last=faces.captured,
         frames=1,
-        offset=moment.offset,
-        score=face.similarity if face.person else None,
-        crop=face.crop or b"",
-        crop_score=_rank(face) if face.crop else -1.0,
+        offset=faces.offset,
+        score=match.similarity if match.person else None,
+        crop=crop or b"",
+        crop_score=rank if crop else -1.0,
         open=True,
-        revision=moment.revision,
+        revision=revision,
     )
 
 
-def _continued(sighting: Sighting, moment: Moment, face: Seen) -> Sighting:
-    better = face.crop is not None and _rank(face) > sighting.crop_score
+def _continued(sighting: Sighting, faces: Faces, face: _Face, revision: int) -> Sighting:
+    rank, match, crop = face
+    better = crop is not None and rank > sighting.crop_score
     return msgspec.structs.replace(
         sighting,
-        name=face.name or sighting.name,
-        last=max(sighting.last, moment.captured),
+        name=match.name or sighting.name,
+        last=max(sighting.last, faces.captured),
         frames=sighting.frames + 1,
-        offset=moment.offset,
-        score=None if sighting.score is None else max(sighting.score, face.similarity),
-        crop=face.crop if better else sighting.crop,
-        crop_score=_rank(face) if better else sighting.crop_score,
-        revision=moment.revision,
+        offset=faces.offset,
+        score=None if sighting.score is None else max(sighting.score, match.similarity),
+        crop=crop if better else sighting.crop,
+        crop_score=rank if better else sighting.crop_score,
+        revision=revision,
     )
 
 
-def _sighting_id(moment: Moment, person: str | None) -> str:
+def _sighting_id(faces: Faces, person: str | None) -> str:
     """Return the same id for the same visit, whoever tracks it; a topic made anew has other times."""
-    place = f"{int(moment.live)}/{moment.partition}/{moment.offset}/{moment.captured}"
-    origin = f"{moment.stream}/{place}/{person or ''}"
+    place = f"{int(faces.live)}/{faces.partition}/{faces.offset}/{faces.captured}"
+    origin = f"{faces.stream}/{place}/{person or ''}"
     return hashlib.sha256(origin.encode()).hexdigest()[:24]

@@ -12,11 +12,11 @@ from chaos.log import Log, read_log
 from cluster import PATIENCE, Cluster, Worker, count_messages, read_topic
 
 from app.broker import Broker, free_port
-from app.messages import Faces, Person, Sighting, decode
+from app.messages import Person, Sighting, decode
 from app.models.chosen import chosen_nets
 from app.tables.gallery import Gallery
 from app.topics import Topics
-from app.tracking.visits import Moment, Seen, VisitRules, VisitTracker
+from app.tracking.visits import VisitRules, VisitTracker
 
 FRAMES = 275
 KILLED_AT = (40, 120, 200)
@@ -83,17 +83,9 @@ async def undisturbed(cluster: Cluster, log: Log) -> list[Sighting]:
     newest: dict[str, Sighting] = {}
     for place in sorted(log.faces):
         faces = log.faces[place][0]
-        moment = Moment(faces.stream, faces.partition, faces.offset, faces.live, faces.captured, 0)
-        newest |= {seen.id: seen for seen in visits.observe(moment, await named(faces, gallery)) or ()}
-    return [*(newest | {seen.id: seen for seen in visits.close(0)}).values()]
-
-
-async def named(faces: Faces, gallery: Gallery) -> list[Seen]:
-    return [
-        Seen(match.person, match.name, match.similarity, match.nearest, 1.0, None)
-        for match in await gallery.name(faces)
-        if match
-    ]
+        matches = await gallery.name(faces)
+        newest |= {sighting.id: sighting for sighting in visits.observe(faces, matches, 0) or ()}
+    return [*(newest | {sighting.id: sighting for sighting in visits.close(0)}).values()]
 
 
 async def test_workers_are_killed_and_others_go_on(

@@ -105,10 +105,10 @@ async def test_what_nobody_foresaw_is_a_dead_letter_and_the_stream_goes_on(
 ) -> None:
     observe = VisitTracker.observe
 
-    def fragile(tracker: VisitTracker, moment: Any, faces: Any) -> Any:
-        if moment.offset == 0:
+    def fragile(tracker: VisitTracker, faces: Any, *more: Any) -> Any:
+        if faces.offset == 0:
             raise ZeroDivisionError("the tracker gave up")
-        return observe(tracker, moment, faces)
+        return observe(tracker, faces, *more)
 
     monkeypatch.setattr(VisitTracker, "observe", fragile)
     async with desk.context as agent:

@@ -12,7 +12,8 @@ from workbench import Desk, Stage, faces_of
 from app.kafka.delivery import Position
 from app.messages import Faces
 from app.models.gate import Gate
-from app.tables.gallery import Gallery, Match
+from app.search import Match
+from app.tables.gallery import Gallery
 from app.topics import TopicSpec
 
 

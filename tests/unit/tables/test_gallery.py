@@ -10,9 +10,9 @@ import pytest
 from makers import DIMENSION, EMBEDDER, axis, make_faces, make_person, make_template
 
 from app.messages import Gate, Person
-from app.search import Index, Nearest
+from app.search import Index, Match, Nearest
 from app.tables import gallery as module
-from app.tables.gallery import Gallery, Match
+from app.tables.gallery import Gallery
 
 
 @pytest.fixture

@@ -4,17 +4,46 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from makers import START
+from makers import START, axis, make_faces
 
 from app.messages import Sighting
+from app.search import Match
 from app.tracking.state import read_state, write_state
-from app.tracking.visits import Moment, Seen, VisitRules, VisitTracker
+from app.tracking.visits import VisitRules, VisitTracker
 
 GAP, UPDATE, FRAMES = 3000, 1000, 5
 RULES = VisitRules(gap=GAP, update=UPDATE, unknown_frames=FRAMES, low_threshold=0.3)
+
+
+class Moment(NamedTuple):
+    """A frame, and where its faces are on the log."""
+
+    stream: str
+    partition: int
+    offset: int
+    live: bool
+    captured: int
+    revision: int
+
+
+class Seen(NamedTuple):
+    """A face of a frame, and who it is."""
+
+    match: Match
+    size: float
+    crop: bytes | None
+
+
+def observe(tracker: VisitTracker, moment: Moment, faces: Sequence[Seen]) -> list[Sighting] | None:
+    *place, revision = moment
+    fields = dict(zip(Moment._fields, place, strict=False))
+    boxes = np.array([(0, 0, face.size, face.size + 20) for face in faces], np.float32).reshape(-1, 4)
+    found = make_faces([axis(0)] * len(faces), boxes=boxes, crops=[face.crop for face in faces], **fields)
+    return tracker.observe(found, [face.match for face in faces], revision)
 
 
 class Visits:
@@ -24,7 +53,7 @@ class Visits:
         self.tracker = VisitTracker(replace(RULES, **rules))
 
     def see(self, moment: Moment, *faces: Seen) -> list[Sighting]:
-        told = self.tracker.observe(moment, faces)
+        told = observe(self.tracker, moment, faces)
         assert told is not None
         return told
 
@@ -41,13 +70,13 @@ def at(offset: int, step: int = 100, **more: Any) -> Moment:
 
 
 def known(person: str = "ada", similarity: float = 0.8, crop: bytes | None = None) -> Seen:
-    return Seen(person, person.title(), similarity, person, 60, crop)
+    return Seen(Match(person, person.title(), similarity, person), 60, crop)
 
 
 def stranger(
     size: float = 60, crop: bytes | None = None, nearest: str | None = None, similarity: float = 0.1
 ) -> Seen:
-    return Seen(None, None, similarity, nearest, size, crop)
+    return Seen(Match(None, None, similarity, nearest), size, crop)
 
 
 def test_a_person_is_published_at_once() -> None:
@@ -137,7 +166,7 @@ def test_a_visit_that_silence_has_ended_is_not_ended_again_by_the_gap() -> None:
 def test_frames_that_come_again_change_nothing() -> None:
     visits = Visits()
     first = visits.see_all(range(30), known())
-    assert [visits.tracker.observe(at(offset), [known()]) for offset in range(30)] == [None] * 30
+    assert [observe(visits.tracker, at(offset), [known()]) for offset in range(30)] == [None] * 30
     (closed,) = visits.close()
     assert (closed.id, closed.frames) == (first[0].id, 30)
 
@@ -146,7 +175,7 @@ def test_frames_of_a_visit_that_is_over_open_no_other_when_they_come_again() -> 
     visits = Visits()
     visits.see_all(range(10), known())
     assert len(visits.see(at(50))) == 1
-    assert [visits.tracker.observe(at(offset), [known()]) for offset in range(4, 10)] == [None] * 6
+    assert [observe(visits.tracker, at(offset), [known()]) for offset in range(4, 10)] == [None] * 6
     assert visits.close() == []
     assert len(visits.see(at(51), known())) == 1
 
@@ -169,8 +198,8 @@ def test_a_visit_goes_on_under_its_id_where_its_state_was_read_again() -> None:
     before = Visits()
     told = before.see_all(range(12), known())
     after = VisitTracker(RULES, read_state(write_state(before.tracker.state)))
-    assert [after.observe(at(offset), [known()]) for offset in range(5, 12)] == [None] * 7
-    resumed = [one for offset in range(12, 25) for one in after.observe(at(offset), [known()]) or []]
+    assert [observe(after, at(offset), [known()]) for offset in range(5, 12)] == [None] * 7
+    resumed = [one for offset in range(12, 25) for one in observe(after, at(offset), [known()]) or []]
     assert [sighting.frames for sighting in resumed] == [21]
     assert {sighting.id for sighting in resumed} == {told[0].id}
     (closed,) = after.close(24)
@@ -245,7 +274,7 @@ def test_two_faces_of_one_person_count_once() -> None:
 def test_a_name_that_changes_is_taken_over() -> None:
     visits = Visits()
     visits.see(at(0), known())
-    visits.see(at(1), Seen("ada", "Countess", 0.8, "ada", 60, None))
+    visits.see(at(1), Seen(Match("ada", "Countess", 0.8, "ada"), 60, None))
     (closed,) = visits.close()
     assert closed.name == "Countess"
 
@@ -275,7 +304,7 @@ def test_a_recording_that_is_played_again_is_counted_and_its_frames_once() -> No
     again = [at(100 + number, captured=at(number).captured) for number in range(100)]
     told = [one for moment in again[:10] for one in visits.see(moment, known())]
     for moment in (at(98), at(99), *again[:10]):
-        assert visits.tracker.observe(moment, [known()]) is None
+        assert observe(visits.tracker, moment, [known()]) is None
     told += [one for moment in again[10:] for one in visits.see(moment, known())] + visits.close()
     assert {one.id: one.frames for one in told if not one.open} == {told[0].id: 100, told[-1].id: 100}
 
@@ -285,7 +314,7 @@ def test_a_topic_that_was_made_anew_is_counted() -> None:
     visits.see_all(range(50, 60), known())
     later = [at(number, captured=START + 100_000 + number) for number in range(3)]
     assert [len(visits.see(moment, known())) for moment in later] == [2, 0, 0]
-    assert [visits.tracker.observe(moment, [known()]) for moment in later] == [None] * 3
+    assert [observe(visits.tracker, moment, [known()]) for moment in later] == [None] * 3
 
 
 def test_cameras_and_recordings_do_not_count_for_each_other() -> None:
@@ -295,7 +324,7 @@ def test_cameras_and_recordings_do_not_count_for_each_other() -> None:
         visits.see(moment, known())
     for moment in live:
         visits.see(moment, known())
-    assert [visits.tracker.observe(moment, [known()]) for moment in (*recorded, *live)] == [None] * 10
+    assert [observe(visits.tracker, moment, [known()]) for moment in (*recorded, *live)] == [None] * 10
     (closed,) = visits.close()
     assert closed.frames == 10
 
@@ -319,7 +348,7 @@ def test_a_clock_that_was_put_right_counts_no_frame_twice() -> None:
     for moment in back:
         visits.see(moment, known())
     again = [*map(at, range(5, 10)), *back]
-    assert [visits.tracker.observe(moment, [known()]) for moment in again] == [None] * 8
+    assert [observe(visits.tracker, moment, [known()]) for moment in again] == [None] * 8
     (closed,) = visits.close()
     assert (closed.frames, closed.last) == (13, at(9).captured)
 
@@ -374,7 +403,7 @@ def feed(tracker: VisitTracker, entry: Entry, revision: int) -> list[Sighting] |
     """Give a tracker what is on the log at `revision`."""
     if entry.moment is None:
         return tracker.close(max(0, revision - 1))
-    return tracker.observe(replace(entry.moment, revision=revision), entry.faces)
+    return observe(tracker, entry.moment._replace(revision=revision), entry.faces)
 
 
 class Reader:
@@ -446,7 +475,7 @@ def test_wherever_workers_die_and_whatever_is_done_twice_the_sightings_are_the_s
 def test_of_who_is_enrolled_every_frame_counts_once(rules: VisitRules, log: list[Entry]) -> None:
     sightings = undisturbed(rules, log).kept.values()
     for person in PEOPLE:
-        there = sum(any(face.person == person for face in entry.faces) for entry in log)
+        there = sum(any(face.match.person == person for face in entry.faces) for entry in log)
         assert sum(one.frames for one in sightings if one.person == person) == there
     assert not any(one.open for one in sightings)
     assert all(one.frames >= rules.unknown_frames for one in sightings if one.person is None)
