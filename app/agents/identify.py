@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from app.agents.partitions import OwnedPartition, OwnedStream, Partitions
+from app.agents.partitions import OwnedPartition, Partitions
+from app.agents.stream import OwnedStream
 from app.kafka import DeadLetters, Delivery, Position, Received
 from app.kafka.intake import Intake
 from app.messages import Faces, Identifications, Sighting, decode, encode

@@ -5,8 +5,8 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from app.agents.partitions import OwnedPartition, OwnedStream
-from app.agents.turns import Step, Turns
+from app.agents.partitions import OwnedPartition
+from app.agents.stream import OwnedStream, Step, Turns
 from app.kafka import Received
 from app.messages import Frame
 

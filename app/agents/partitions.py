@@ -5,37 +5,17 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 
-from app.agents.crops import CropBeat
 from app.agents.monitor import StreamMonitor
-from app.agents.turns import Turns
+from app.agents.stream import OwnedStream
 from app.kafka import Checkpoints, DeadLetters, PartitionLedger, Position, Received, Stored
 from app.messages import Checkpoint, MessageError, StreamStatus
 from app.tracking import VisitRules, VisitTracker, read_state, write_state
 
-__all__ = ["OwnedPartition", "OwnedStream", "Partitions"]
+__all__ = ["OwnedPartition", "Partitions"]
 
 _log = logging.getLogger(__name__)
 
 _RETRY = 1.0
-
-
-class OwnedStream:
-    """What is known of one stream for as long as this worker has it."""
-
-    def __init__(self, name: str, monitor: StreamMonitor, tracker: VisitTracker) -> None:
-        self.name = name
-        self.monitor = monitor
-        self.tracker = tracker
-        self.crops = CropBeat()
-        #: The first offset on `faces` that `tracker` does not stand for.
-        self.next = 0
-        #: When faces of it came last, by the monotonic clock; None where nobody is there to leave.
-        self.heard: float | None = None
-        #: It is to be written to the checkpoints.
-        self.changed = False
-        #: Those of the frame that was taken last, of a camera (True) and of a recording: where they have one
-        #: name, neither waits for the other.
-        self.turns: dict[bool, Turns] = {}
 
 
 class OwnedPartition:

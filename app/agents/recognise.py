@@ -12,7 +12,7 @@ from app.agents.lanes import FrameWork, Lane
 from app.agents.monitor import Monitor
 from app.agents.partitions import Partitions
 from app.agents.share import Share
-from app.agents.turns import Step
+from app.agents.stream import Step
 from app.cores import usable_cores
 from app.kafka import DeadLetters, Delivery, Position, Received
 from app.kafka.intake import Intake

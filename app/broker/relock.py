@@ -4,7 +4,7 @@ import sys
 
 import jgo
 
-from app.broker.lock import LockedJar, sha256
+from app.broker.jars import LockedJar, sha256
 
 __all__ = ["COORDINATES", "resolve"]
 

@@ -1,4 +1,4 @@
-"""The dead letters: messages that cannot be handled, with the reason."""
+"""What cannot be handled, or read: dead letters with the reason, and counts where every worker reads."""
 
 import logging
 import time
@@ -9,7 +9,7 @@ from app.messages import DeadLetter, MessageError, encode
 from app.metrics import Metrics
 from app.topics import Topics
 
-__all__ = ["DeadLetters"]
+__all__ = ["DeadLetters", "Unreadable"]
 
 _log = logging.getLogger(__name__)
 
@@ -61,3 +61,21 @@ class DeadLetters:
             "%s %d:%d could not be handled", message.topic, message.partition, message.offset, exc_info=error
         )
         await self.send(message, "internal-error", type(error).__name__)
+
+
+class Unreadable:
+    """Takes note of records that a read model passes over.
+
+    They are no dead letters of its own: every worker reads the topic, and would write one.
+    """
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._counter = metrics.unreadable
+        self._said: set[tuple[str, str]] = set()
+
+    def note(self, topic: str, error: MessageError) -> None:
+        """Count a record of `topic`; the first one for a reason is logged."""
+        self._counter.labels(topic, error.reason).inc()
+        if (topic, error.reason) not in self._said:
+            self._said.add((topic, error.reason))
+            _log.warning("some of %s cannot be read and is passed over, such as: %s", topic, error)

@@ -1,15 +1,18 @@
 """Who may ask: a token, or this machine alone."""
 
 import asyncio
+import base64
 import hashlib
 import hmac
+import re
+from pathlib import Path
+from string import Template
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from app.settings import Settings, is_loopback
 from app.web.errors import Handler, api_error
-from app.web.login import login_form
 
 __all__ = ["Access"]
 
@@ -32,6 +35,20 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+
+
+def _policy(page: str) -> str:
+    style = re.search(r"<style>(.*?)</style>", page, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256((style[1] if style else "").encode()).digest()).decode()
+    return (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; form-action 'self'; "
+        "frame-ancestors 'none'; base-uri 'none'"
+    )
+
+
+#: The form that asks for the token: one page that needs no other file, for there is no way to one yet.
+_LOGIN_PAGE = (Path(__file__).parent / "login.html").read_text(encoding="utf-8")
+_LOGIN_POLICY = _policy(_LOGIN_PAGE)
 
 
 class Access:
@@ -96,7 +113,7 @@ class Access:
         if tries and self._matches(await _given(request)):
             return await self.login(request)
         if "text/html" in request.headers.get("Accept", ""):
-            return login_form(refused=tries)
+            return _login_form(refused=tries)
         raise api_error(401, "token-needed", "give the token: Authorization: Bearer TOKEN")
 
 
@@ -126,3 +143,10 @@ def _hostname(address: str) -> str | None:
         return urlsplit(address).hostname
     except ValueError:
         return None
+
+
+def _login_form(refused: bool) -> web.Response:
+    """Return the form; `refused` says that a wrong token was given."""
+    text = Template(_LOGIN_PAGE).substitute(message="This is not the token." if refused else "")
+    headers = {"Content-Security-Policy": _LOGIN_POLICY}
+    return web.Response(status=401, text=text, content_type="text/html", headers=headers)

@@ -11,8 +11,7 @@ from makers import make_frame, make_received
 
 from app.agents.lanes import FrameWork, Lane
 from app.agents.monitor import StreamMonitor
-from app.agents.partitions import OwnedStream
-from app.agents.turns import Step
+from app.agents.stream import OwnedStream, Step
 from app.tracking.visits import VisitRules, VisitTracker
 
 RULES = VisitRules(gap=3000, update=1000, unknown_frames=5, low_threshold=0.3)

@@ -12,7 +12,7 @@ from unittest import mock
 import pytest
 
 from app.broker import BrokerError, JarsUnavailableError, prepare_jars
-from app.broker.lock import LOCK, read_lock
+from app.broker.jars import LOCK, read_lock
 from app.progress import SilentProgress
 
 JARS = {"one": b"first jar", "two": b"second jar"}

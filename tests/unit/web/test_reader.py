@@ -7,7 +7,7 @@ import pytest
 from aiokafka import TopicPartition
 from makers import make_frame, make_identifications, make_status, newer
 
-from app.kafka.unreadable import Unreadable
+from app.kafka.dead_letters import Unreadable
 from app.messages import encode, encode_frame
 from app.metrics import Metrics
 from app.settings import Settings

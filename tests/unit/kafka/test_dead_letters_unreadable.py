@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.kafka.unreadable import Unreadable
+from app.kafka.dead_letters import Unreadable
 from app.messages import MessageError
 from app.metrics import Metrics
 

@@ -7,7 +7,7 @@ import pytest
 from makers import make_frame, make_received
 
 from app.agents.lanes import FrameWork
-from app.agents.turns import Step, Turns
+from app.agents.stream import Step, Turns
 
 
 def work(before: FrameWork | None = None) -> FrameWork:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.agents.crops import CropBeat
+from app.agents.stream import CropBeat
 
 
 def test_those_of_the_first_frame_travel() -> None:

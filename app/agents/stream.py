@@ -1,0 +1,74 @@
+"""What is known of one stream for as long as this worker has it."""
+
+import asyncio
+from enum import Enum
+
+from app.agents.monitor import StreamMonitor
+from app.tracking import VisitTracker
+
+__all__ = ["CropBeat", "OwnedStream", "Step", "Turns"]
+
+#: Milliseconds between two frames whose crops travel: few, because the log of faces is the memory and must
+#: stay small.
+_PERIOD = 500
+
+
+class OwnedStream:
+    """What is known of one stream for as long as this worker has it."""
+
+    def __init__(self, name: str, monitor: StreamMonitor, tracker: VisitTracker) -> None:
+        self.name = name
+        self.monitor = monitor
+        self.tracker = tracker
+        self.crops = CropBeat()
+        #: The first offset on `faces` that `tracker` does not stand for.
+        self.next = 0
+        #: When faces of it came last, by the monotonic clock; None where nobody is there to leave.
+        self.heard: float | None = None
+        #: It is to be written to the checkpoints.
+        self.changed = False
+        #: Those of the frame that was taken last, of a camera (True) and of a recording: where they have one
+        #: name, neither waits for the other.
+        self.turns: dict[bool, Turns] = {}
+
+
+class CropBeat:
+    """Lets the crops of a frame travel when it has more faces than the last one, or when it is time again."""
+
+    __slots__ = ("_captured", "_faces")
+
+    def __init__(self) -> None:
+        self._captured: int | None = None
+        self._faces = 0
+
+    def due(self, captured: int, faces: int) -> bool:
+        """Tell whether the crops of the next frame travel, which has so many faces that are embedded."""
+        before = self._captured
+        due = before is None or faces > self._faces or not 0 <= captured - before < _PERIOD
+        self._captured, self._faces = captured if due else before, faces
+        return due
+
+
+class Step(Enum):
+    """What the frames of a stream do one after the other."""
+
+    #: It is decided what is made of the frame.
+    DECIDED = "decided"
+    #: What was found is on its way to the broker.
+    POSTED = "posted"
+    #: It has arrived, and the frame is done.
+    DONE = "done"
+
+
+class Turns:
+    """The steps of one frame, for the next one of its stream to wait for."""
+
+    __slots__ = ("_steps",)
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._steps: dict[Step, asyncio.Future[None]] = {step: loop.create_future() for step in Step}
+
+    def of(self, step: Step) -> "asyncio.Future[None]":
+        """Return what is done when the frame has taken `step`."""
+        return self._steps[step]
