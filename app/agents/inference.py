@@ -70,7 +70,7 @@ class Embedded:
 class InferencePool:
     """Runs `recogniser` in so many threads; to be used as a context.
 
-    Arguments:
+    Args:
         max_age: seconds after which a frame of a camera is not worth the work, when a thread begins it.
         background: let the system prefer all other threads.
         room: is entered for as long as a stage runs. Each stage anew: what makes room for something else

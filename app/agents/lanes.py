@@ -50,7 +50,7 @@ class FrameWork:
 class Lane:
     """Hands out frames to whoever works on them: the streams in turn, each in its own order.
 
-    Arguments:
+    Args:
         pause, resume: called with a topic and a partition of which enough, or little, waits.
         background: it takes what the other lane leaves.
     """

@@ -27,7 +27,7 @@ class StreamMonitor:
     Counts go on from those of the worker that had the stream before; a frame that it has counted is not
     counted again.
 
-    Arguments:
+    Args:
         before: the last status of the stream on the log.
     """
 
@@ -126,7 +126,7 @@ class StreamMonitor:
 class Monitor:
     """Writes the statuses, and counts for Prometheus.
 
-    Arguments:
+    Args:
         worker: returns what this worker is called.
     """
 

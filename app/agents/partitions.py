@@ -52,7 +52,7 @@ class Partitions:
     State is opened when a partition is assigned, from its checkpoints, and dropped when it is revoked: a
     worker that was away never goes on with what it knew.
 
-    Arguments:
+    Args:
         previous: returns the last status of a stream on the log.
         ready: waits until that can be told.
     """

@@ -47,7 +47,7 @@ class Recognise:
     therefore repeats a few frames and loses none. Where the nets fail on any picture, the run ends with
     NetsError, and the frames go to another worker.
 
-    Arguments:
+    Args:
         nets: waited for before the first frame.
     """
 

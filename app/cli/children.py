@@ -33,7 +33,7 @@ def end_leftovers(folder: Path) -> list[str]:
 class Child:
     """A process of ours, with its log in a file.
 
-    Arguments:
+    Args:
         folder: where its note (`<name>.json`) and its log (`<name>.log`) are.
         finite: it may end by itself, with exit code 0: a recording has an end.
     """
@@ -62,7 +62,7 @@ class Child:
     async def watch(self, tell: Callable[[str], None]) -> None:
         """Return when it has come to its end; one that fails is started again.
 
-        Arguments:
+        Args:
             tell: is called with what a person should know.
 
         Raises:

@@ -98,7 +98,7 @@ class Checkpoints:
 def _take(record: Record, found: dict[bytes, Stored], end: int) -> None:
     """Take note of a record where it is better than what came before it with the same key.
 
-    Arguments:
+    Args:
         end: of `faces`; a checkpoint that stands for more is one of a topic that was made anew since.
     """
     key, before = record.key or b"", found.get(record.key or b"")

@@ -34,7 +34,7 @@ class ReadFrom(Exception):
 class Follower:
     """Hand every record of a topic to `handle`, in batches, for as long as it runs.
 
-    Arguments:
+    Args:
         positions: where to begin, offset by partition; those not named begin at the oldest record.
         handle: is awaited with the records of one fetch, in order within a partition; with none where a
             second went by without any, so that it can mend what it keeps. What it raises ends `run`,

@@ -19,7 +19,7 @@ __all__ = ["Intake"]
 class Intake:
     """Hands out messages through the ledger.
 
-    Arguments:
+    Args:
         app: its consumer reads again what never came.
     """
 

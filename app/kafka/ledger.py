@@ -27,7 +27,7 @@ class PartitionLedger:
     Offsets are handed out once and in order, and may be done in any order; the first that is not done is what
     may be committed, as Kafka counts it: where reading goes on.
 
-    Arguments:
+    Args:
         begin: the first offset that is to be handed out.
     """
 
@@ -104,7 +104,7 @@ class Received:
 class Ledger:
     """The partitions that this worker has.
 
-    Arguments:
+    Args:
         topics: names of the topics whose offsets are kept here.
     """
 

@@ -95,7 +95,7 @@ class Recogniser:
 class Nets:
     """A recogniser that is loaded in a thread, while its worker joins the others, and may be waited for.
 
-    Arguments:
+    Args:
         load: makes it; runs in a thread.
         detector, embedder: what messages call its nets.
     """

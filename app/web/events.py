@@ -67,7 +67,7 @@ class _Reader:
     async def send(self, since: Mapping[int, int] | None, number: int) -> None:
         """Send what has changed since these positions, and from then on what happens.
 
-        Arguments:
+        Args:
             number: the first event of the backlog that `ends` may not stand for.
         """
         if since is not None:

@@ -24,7 +24,7 @@ _FONT = "uni"
 def render(jpeg: bytes, faces: tuple[NamedFace, ...], side: int, quality: int) -> bytes:
     """Return an annotated picture of a frame.
 
-    Arguments:
+    Args:
         jpeg: the frame.
         side: longer side of the picture; a smaller frame stays as it is.
         quality: JPEG quality, 1 to 100.
