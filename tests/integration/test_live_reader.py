@@ -12,9 +12,10 @@ from aiokafka import AIOKafkaProducer
 from makers import make_frame, make_identifications, make_status
 
 from app.broker import Broker
+from app.kafka.admin import create_topics
 from app.messages import encode, encode_frame
 from app.settings import Settings
-from app.topics import Topics, create_topics
+from app.topics import Topics
 from app.web.live.reader import Identified, Reader
 
 JPEG = b"\xff\xd8\xff"
