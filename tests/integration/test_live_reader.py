@@ -13,7 +13,9 @@ from makers import make_frame, make_identifications, make_status
 
 from app.broker import Broker
 from app.kafka.admin import create_topics
+from app.kafka.dead_letters import Unreadable
 from app.messages import encode, encode_frame
+from app.metrics import Metrics
 from app.settings import Settings
 from app.topics import Topics
 from app.web.live.reader import Identified, Reader
@@ -59,7 +61,9 @@ class Log:
     async def reader(self, ago: int = 0, **status: Any) -> AsyncIterator[Reader]:
         """Yield a reader that knows the stream by a status of so many milliseconds ago."""
         updated = int(time.time() * 1000) - ago
-        reader = Reader(self.settings, self.topics, make_status(updated=updated, **status))
+        reader = Reader(
+            self.settings, self.topics, Unreadable(Metrics()), make_status(updated=updated, **status)
+        )
         try:
             await reader.start()
             yield reader
