@@ -58,7 +58,7 @@ def site(broker: Broker, audience: Path, tmp_path_factory: pytest.TempPathFactor
     """Yield a running Onlooker."""
     folder = tmp_path_factory.mktemp("site")
     # So patient that a busy machine shows late what it would not show else.
-    with Camera(audience) as camera, Cluster(broker.url, folder, live_max_age=5) as cluster:
+    with Camera(audience) as camera, Cluster(broker.url, folder, live_max_age=60) as cluster:
         yield Site(cluster, camera)
 
 
