@@ -53,7 +53,8 @@ class Site:
         wait_for(f"the stream {name}", lambda: self._worker.stream(name))
 
 
-@pytest.fixture(scope="session")
+# Not for the session: its worker would take a core from all tests that follow.
+@pytest.fixture(scope="module")
 def site(broker: Broker, audience: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Yield a running Onlooker."""
     folder = tmp_path_factory.mktemp("site")
