@@ -162,8 +162,8 @@ def _landed(stream: str, landed: "asyncio.Future[Position]") -> None:
 
 
 def _identifications(faces: Faces, faces_offset: int, matches: Sequence[Match | None]) -> Identifications:
-    # A face that was not compared, and one that the visits hold to be somebody there who turned away, is
-    # nobody's on the picture, too.
+    # A face that was not compared has no name, nor has one whose match is nobody: also where the visits take
+    # it for somebody who is there and turned away.
     return Identifications(
         stream=faces.stream,
         partition=faces.partition,

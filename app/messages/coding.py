@@ -9,8 +9,9 @@ changed and written back, as people are: there they would drop it. For all else:
 
 1. Change the fields of the message, and raise its `tag` by one.
 2. Append to its `upgraders` a function that makes a map of the version before into one of the new version.
-   Arrays are ``[type, shape, bytes]`` there, and ``v`` need not be touched. What holds such messages, as the
-   state of a stream holds sightings, gets a new version too: its upgrader calls `upgrade` for each of them.
+   Arrays are ``[type, shape, bytes]`` there, and its own ``v`` need not be touched. What holds such messages,
+   as the state of a stream holds sightings, gets a new version too: its upgrader makes of each ``one``
+   ``upgrade(Kind, one, one["v"]) | {"v": version(Kind)}``.
 3. Add examples of the new version to `tests/golden.py`, and run it. Those of the older ones stay.
 """
 
