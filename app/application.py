@@ -128,8 +128,6 @@ def create_app(settings: Settings) -> Onlooker:
     app.settings = settings
     app.ledger = Ledger([spec.name for spec in Topics(settings).worked_on])
     components = app.components = Components(app)
-    components.add_agents()
-    components.add_web()
     setup_prometheus_sensors(app, registry=components.metrics.registry, name_prefix="faust")
 
     async def on_partitions_assigned(*arguments: Any, **_: Any) -> None:
@@ -209,10 +207,12 @@ class Components:
             self.topics, self.delivery, self.metrics, lambda: f"{socket.gethostname()}:{app.conf.web_port}"
         )
         self.readiness = Readiness(app, self.nets)
-        self.hub = Hub(settings, self.topics, self.streams, self.metrics)
+        self.hub = Hub(settings, self.topics, self.streams, unreadable, self.metrics)
         self.photos = PhotoReader(settings, self.nets)
+        self._add_agents()
+        self._add_web()
 
-    def add_agents(self) -> None:
+    def _add_agents(self) -> None:
         """Make the agents, and let Faust run each on its topic."""
         app, settings, topics = self._app, self.settings, self.topics
         partitions, delivery, letters = self.partitions, self.delivery, self.dead_letters
@@ -232,7 +232,7 @@ class Components:
         ):
             app.agent(_topic(app, spec), name=name)(run)
 
-    def add_web(self) -> None:
+    def _add_web(self) -> None:
         """Mount our routes on Faust's web server."""
         views = (
             HealthViews(self.readiness),

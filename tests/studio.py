@@ -7,6 +7,7 @@ from typing import Any
 from makers import EMBEDDER, THRESHOLD, make_frame, make_identifications, make_person, make_status
 
 from app.history.streams import Streams
+from app.kafka.dead_letters import Unreadable
 from app.messages import Identifications, StreamStatus, encode
 from app.metrics import Metrics
 from app.models.images import decode_jpeg
@@ -77,7 +78,7 @@ class Studio:
 
     def open(self) -> Hub:
         """Return a hub whose frames come from this studio; to be closed."""
-        hub = Hub(self.settings, Topics(self.settings), self.streams, self.metrics)
+        hub = Hub(self.settings, Topics(self.settings), self.streams, Unreadable(self.metrics), self.metrics)
         reader: Any = lambda status: LogReader(self, status.stream)  # noqa: E731
         hub._reader = reader
         return hub

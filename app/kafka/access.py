@@ -60,11 +60,17 @@ async def check_access(settings: Settings) -> None:
         AccessError: one does refuse us, or cannot be trusted; the text says what of the settings is wrong.
         SettingsError: a file that the settings name cannot be used.
     """
-    waiting, asked = [_Broker.at(address) for address in settings.bootstrap], set()
+    waiting, asked = {_Broker.at(address) for address in settings.bootstrap}, set[_Broker]()
     while waiting:
-        broker = waiting.pop()
-        asked.add(broker)
-        waiting += [other for other in await _ask(settings, broker) if other not in asked]
+        asked |= waiting
+        # Together: each that keeps silent takes all the time that it may.
+        named = await asyncio.gather(*(_ask(settings, broker) for broker in waiting), return_exceptions=True)
+        waiting = set()
+        for brokers in named:
+            if isinstance(brokers, BaseException):
+                raise brokers
+            waiting.update(brokers)
+        waiting -= asked
 
 
 async def _ask(settings: Settings, broker: _Broker) -> list[_Broker]:

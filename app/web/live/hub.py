@@ -81,13 +81,13 @@ class _Channel:
 class Hub:
     """The streams that somebody watches."""
 
-    def __init__(self, settings: Settings, topics: Topics, streams: Streams, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: Settings, topics: Topics, streams: Streams, unreadable: Unreadable, metrics: Metrics
+    ) -> None:
         self._settings = settings
         self._streams = streams
         self._metrics = metrics
-        self._reader: Callable[[StreamStatus], Reader] = partial(
-            Reader, settings, topics, Unreadable(metrics)
-        )
+        self._reader: Callable[[StreamStatus], Reader] = partial(Reader, settings, topics, unreadable)
         self._channels: dict[str, _Channel] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="render")
 

@@ -178,3 +178,22 @@ async def test_one_that_refuses_is_found_among_those_that_are_away(authority: Au
 )
 def test_a_broker_is_called_by_its_address(address: str, broker: str) -> None:
     assert str(access._Broker.at(address)) == broker
+
+
+async def test_every_broker_is_asked_once_and_those_together_that_are_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each names all others, and may keep silent for as long as it is waited for."""
+    asked: list[int] = []
+    together = asyncio.Barrier(2)
+
+    async def ask(settings: Settings, broker: Any) -> list[Any]:
+        asked.append(broker.port)
+        if broker.port in (1, 2):
+            await together.wait()
+        return [broker._replace(port=port) for port in range(1, 7)]
+
+    monkeypatch.setattr(access, "_ask", ask)
+    async with asyncio.timeout(30):
+        await check_access(at(1, 2))
+    assert sorted(asked) == [1, 2, 3, 4, 5, 6]
