@@ -34,7 +34,10 @@ def _contradictions(settings: "Settings") -> Iterator[str]:
             yield f"{_variable(name)}: without effect, for {_PROTOCOL} is {protocol}, not SSL or SASL_SSL"
     if not settings.uses_sasl:
         for name in _given(settings, _SASL):
-            yield f"{_variable(name)}: without effect, for {_PROTOCOL} is {protocol}, not SASL_SSL"
+            yield (
+                f"{_variable(name)}: without effect, for {_PROTOCOL} is {protocol}, "
+                "not SASL_SSL or SASL_PLAINTEXT"
+            )
     for one, other in _ONE_OF:
         if len(_given(settings, (one, other))) > 1:
             yield f"{_variable(other)}: {_variable(one)} is set as well: set one of them"

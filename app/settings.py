@@ -251,8 +251,8 @@ class Settings(BaseSettings):
     @property
     def bootstrap(self) -> list[str]:
         """The brokers as ``host:port``, for Kafka clients other than Faust."""
-        addresses = (part.removeprefix("kafka://") for part in self.broker.split(";"))
-        return [address if ":" in address else f"{address}:9092" for address in addresses]
+        addresses = (part.removeprefix("kafka://").removesuffix(":") for part in self.broker.split(";"))
+        return [address if urlsplit(f"//{address}").port else f"{address}:9092" for address in addresses]
 
     @property
     def address(self) -> str:

@@ -18,7 +18,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 
 from app.errors import OnlookerError, one_line
 from app.kafka.clients import connect
-from app.kafka.security import security_options
+from app.kafka.security import read_secret, security_options
 from app.settings import Settings
 
 __all__ = ["AccessError", "check_access"]
@@ -60,6 +60,9 @@ async def check_access(settings: Settings) -> None:
         AccessError: one does refuse us, or cannot be trusted; the text says what of the settings is wrong.
         SettingsError: a file that the settings name cannot be used.
     """
+    if settings.broker_token_file is not None:
+        # Somebody else renews it, and may have taken it away since; the broker is not to blame then.
+        read_secret("token_file", settings.broker_token_file)
     waiting, asked = {_Broker.at(address) for address in settings.bootstrap}, set[_Broker]()
     while waiting:
         asked |= waiting

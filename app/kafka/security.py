@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from app.settings import Settings, SettingsError
 
-__all__ = ["security_options"]
+__all__ = ["read_secret", "security_options"]
 
 
 @lru_cache(maxsize=4)
@@ -79,7 +79,7 @@ def _load_key(context: ssl.SSLContext, certificate: Path, key: Path | None, pass
 
 def _login(settings: Settings) -> dict[str, Any]:
     if settings.broker_token_file is not None:
-        _read_secret("token_file", settings.broker_token_file)
+        read_secret("token_file", settings.broker_token_file)
         return {"sasl_oauth_token_provider": _Tokens(settings.broker_token_file)}
     password = _secret("password_file", settings.broker_password, settings.broker_password_file)
     return {"sasl_plain_username": settings.broker_user, "sasl_plain_password": password}
@@ -99,11 +99,19 @@ class _Tokens(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka is untyp
 def _secret(name: str, given: SecretStr | None, path: Path | None) -> str:
     """Return a secret that is set itself or is in a file; "" where it is neither."""
     if path is not None:
-        return _read_secret(name, path)
+        return read_secret(name, path)
     return given.get_secret_value() if given is not None else ""
 
 
-def _read_secret(name: str, path: Path) -> str:
+def read_secret(name: str, path: Path) -> str:
+    """Return the secret that is in the file of a setting.
+
+    Args:
+        name: of the setting, without what those of the broker have before it.
+
+    Raises:
+        SettingsError: there is none in it, or it cannot be read.
+    """
     _check_readable(name, path)
     try:
         # Whoever writes such a file ends it with a line feed, which is no part of the secret.

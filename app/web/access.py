@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from app.settings import Settings, is_loopback
-from app.web.errors import Handler, api_error
+from app.web.errors import BROKEN_FORM, Handler, api_error
 
 __all__ = ["Access"]
 
@@ -133,7 +133,7 @@ async def _given(request: web.Request) -> str:
             token = (await request.clone(client_max_size=_LOGIN_BYTES).post()).get("token", "")
     except TimeoutError:
         raise api_error(408, "too-slow", f"the form did not arrive within {_LOGIN_SECONDS:g} s") from None
-    except (ValueError, LookupError):
+    except BROKEN_FORM:
         return ""
     return token.strip() if isinstance(token, str) else ""
 

@@ -7,12 +7,16 @@ from functools import partial
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
-__all__ = ["Handler", "api_error", "busy_error", "errors_as_json"]
+__all__ = ["BROKEN_FORM", "Handler", "api_error", "busy_error", "errors_as_json"]
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _log = logging.getLogger(__name__)
+
+#: What aiohttp raises for broken forms, by place of the damage.
+BROKEN_FORM = (ValueError, LookupError, RuntimeError, HttpProcessingError)
 
 _STATUSES: dict[int, Callable[..., web.HTTPError]] = {
     400: web.HTTPBadRequest,

@@ -5,19 +5,15 @@ from dataclasses import dataclass, field
 from io import BytesIO
 
 from aiohttp import BodyPartReader, web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from app.enrolment import Photo
 from app.settings import Settings
-from app.web.errors import api_error
+from app.web.errors import BROKEN_FORM, api_error
 
 __all__ = ["EnrolmentForm", "read_form"]
 
 _LONGEST_NAME = 100
 _LONGEST_FIELD = 1024
-
-#: What aiohttp raises for broken forms, by place of the damage.
-_BROKEN = (ValueError, LookupError, RuntimeError, HttpProcessingError)
 
 
 @dataclass(slots=True)
@@ -61,7 +57,7 @@ async def read_form(request: web.Request, settings: Settings, room: int) -> Enro
     except TimeoutError:
         detail = f"the photographs did not arrive within {settings.upload_seconds:g} s"
         raise api_error(408, "too-slow", detail) from None
-    except _BROKEN:
+    except BROKEN_FORM:
         raise api_error(400, "bad-request", "the multipart form cannot be read") from None
     if not form.photos:
         raise api_error(400, "no-photo", "send at least one photograph in the field 'photo'")
@@ -90,7 +86,7 @@ async def _take(part: BodyPartReader, form: EnrolmentForm, settings: Settings, r
 async def _photo(part: BodyPartReader, limit: int, room: int) -> bytes | None:
     data = await _read(part, min(limit, room))
     if data is None and room < limit:
-        raise api_error(413, "too-large", "the photographs are larger together than the request said")
+        raise api_error(413, "too-large", "the photographs are larger together than there is room for")
     return data
 
 

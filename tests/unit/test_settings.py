@@ -97,6 +97,8 @@ def test_a_wrong_value_is_one_line_that_names_the_variable(
         ("kafka://one:1234", ["one:1234"]),
         ("kafka://one:1;kafka://two", ["one:1", "two:9092"]),
         ("kafka://[::1]:9092", ["[::1]:9092"]),
+        ("kafka://[::1]", ["[::1]:9092"]),
+        ("kafka://one:", ["one:9092"]),
     ],
 )
 def test_the_brokers_for_other_clients(broker: str, bootstrap: list[str]) -> None:

@@ -15,7 +15,7 @@ from authority import Authority
 from app.broker import free_port
 from app.kafka import access
 from app.kafka.access import AccessError, check_access
-from app.settings import Settings
+from app.settings import Settings, SettingsError
 
 #: Returns the last bytes that are sent.
 Serve = Callable[[asyncio.StreamReader], Awaitable[bytes]]
@@ -197,3 +197,24 @@ async def test_every_broker_is_asked_once_and_those_together_that_are_known(
     async with asyncio.timeout(30):
         await check_access(at(1, 2))
     assert sorted(asked) == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(None, "No such file or directory"), (b"", "is empty"), (b"\xff", "holds no text")],
+)
+async def test_a_token_that_is_gone_is_not_put_down_to_the_broker(
+    tmp_path: Path, content: bytes | None, reason: str
+) -> None:
+    path = tmp_path / "token"
+    path.write_text("once")
+    settings = at(
+        free_port(), broker_security_protocol="SASL_PLAINTEXT", broker_sasl_mechanism="OAUTHBEARER",
+        broker_token_file=path,
+    )  # fmt: skip
+    await check_access(settings)
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SettingsError, match=f"ONLOOKER_BROKER_TOKEN_FILE: .*{reason}"):
+        await check_access(settings)

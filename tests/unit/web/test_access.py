@@ -124,6 +124,24 @@ async def test_a_wrong_token_shows_the_form_again(locked: Any, more: dict[str, A
     assert "onlooker_token" not in response.cookies
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"bad header\r\n",
+        b"X-Long: " + b"x" * 9000 + b"\r\n",
+        b'Content-Disposition: form-data; name="token"\r\nContent-Transfer-Encoding: bogus\r\n',
+    ],
+)
+async def test_who_has_no_token_puts_nothing_into_the_log(
+    locked: Any, head: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = b"--b\r\n" + head + b"\r\nx\r\n--b--\r\n"
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    response = await locked.post("/login", data=body, headers=headers)
+    assert (response.status, (await response.json())["reason"]) == (401, "token-needed")
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 async def test_a_huge_login_is_refused(locked: Any) -> None:
     response = await locked.post("/login", data=io.BytesIO(b"token=" + b"x" * 2**21), headers=FORM)
     assert response.status == 413
