@@ -4,10 +4,12 @@ import logging
 import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.errors import OnlookerError
+from app.locks import locked
 
 __all__ = ["ForeignDatabaseError", "Schema", "discard", "is_damage", "open_database"]
 
@@ -46,7 +48,7 @@ def open_database(
     """Open the database at `path`, made where it is missing; None is one in memory.
 
     One that is damaged, or of another version, is deleted and begun anew. What is deleted from it is
-    overwritten.
+    overwritten. Processes open it one after the other: none takes for damage what another has half made.
 
     Args:
         check: is called last, and raises sqlite3.DatabaseError where what the tables hold is of no use.
@@ -71,13 +73,14 @@ def open_database(
             raise
         return database
 
-    try:
-        return connect()
-    except sqlite3.DatabaseError as error:
-        if path is None or not is_damage(error):
-            raise
-        discard(path, schema, error)
-        return connect()
+    with nullcontext() if path is None else locked(Path(f"{path}.lock")):
+        try:
+            return connect()
+        except sqlite3.DatabaseError as error:
+            if path is None or not is_damage(error):
+                raise
+            discard(path, schema, error)
+            return connect()
 
 
 def is_damage(error: sqlite3.DatabaseError) -> bool:

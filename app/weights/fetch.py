@@ -15,7 +15,7 @@ from app.errors import OnlookerError
 from app.progress import SILENT, Progress
 from app.settings import Settings, load_settings
 from app.weights.catalogue import DownloadError, Entry, File, IntegrityError, MediaEntry, load_catalogue
-from app.weights.locks import locked
+from app.weights.locks import locked_folder
 
 __all__ = [
     "LicenceError",
@@ -143,7 +143,7 @@ def _lacking(entry: Entry, folder: Path) -> list[File]:
 @contextmanager
 def workspace(folder: Path) -> Iterator[Path]:
     """Give a folder for unfinished files, on the disk they end on, to one process at a time."""
-    with locked(folder, ".lock", DownloadError):
+    with locked_folder(folder, ".lock", DownloadError):
         for left_by_a_kill in folder.glob(".pull-*"):
             shutil.rmtree(left_by_a_kill, ignore_errors=True)
         with tempfile.TemporaryDirectory(prefix=".pull-", dir=folder) as work:

@@ -9,7 +9,7 @@ from typing import Any
 import tomli_w
 
 from app.weights.catalogue import LOCAL, CatalogueError, catalogue_path, read_entry, read_tables
-from app.weights.locks import locked
+from app.weights.locks import locked_folder
 
 __all__ = ["change_local", "put_local"]
 
@@ -41,7 +41,7 @@ def change_local(folder: Path, name: str, keys: Mapping[str, Any]) -> None:
 
 def _alone(folder: Path) -> AbstractContextManager[None]:
     """Let one process at a time read the file and write it; other locks of the folder may be held."""
-    return locked(folder, ".local.lock", CatalogueError)
+    return locked_folder(folder, ".local.lock", CatalogueError)
 
 
 def _tables(folder: Path) -> dict[str, Any]:

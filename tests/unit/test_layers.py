@@ -18,6 +18,7 @@ LAYERS = [
         "errors",
         "cores",
         "logs",
+        "locks",
         "progress",
         "sqlite",
         "settings",
@@ -50,6 +51,7 @@ PURE = {
     "topics",
     "settings",
     "errors",
+    "locks",
     "progress",
     "sqlite",
 }

@@ -5,6 +5,7 @@ import sqlite3
 import stat
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ def test_nobody_else_can_read_the_files(path: Path, made_by_others: bool) -> Non
     with opened(path) as database, database:
         database.execute("INSERT INTO things VALUES ('one')")
         modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
-    assert modes == {f"things.sqlite{suffix}": 0o600 for suffix in ("", "-wal", "-shm")}
+    assert modes == {f"things.sqlite{suffix}": 0o600 for suffix in ("", "-wal", "-shm", ".lock")}
 
 
 def test_one_in_memory_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,6 +150,29 @@ def test_one_that_somebody_else_has_is_left_alone(path: Path) -> None:
         other.rollback()
     with opened(path) as database:
         assert names(database) == ["one"]
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["where there is none", "where it is of another version"])
+def test_many_who_open_it_at_once_have_the_same(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, old: bool
+) -> None:
+    at_once = threading.Barrier(8)
+
+    def work(path: Path, number: int) -> None:
+        at_once.wait(10)
+        with opened(path, timeout=30) as database, database:
+            database.execute("INSERT INTO things VALUES (?)", [str(number)])
+
+    with ThreadPoolExecutor(at_once.parties) as threads:
+        for turn in range(20):
+            path = tmp_path / f"{turn}.sqlite"
+            if old:
+                change(path, "CREATE TABLE things (name)")
+                change(path, f"PRAGMA application_id = {SCHEMA.application}")
+            list(threads.map(work, [path] * at_once.parties, range(at_once.parties)))
+            with opened(path) as database:
+                assert sorted(names(database)) == [str(number) for number in range(at_once.parties)]
+    assert caplog.messages == ["the list of things is built again: it is of another version"] * 20 * old
 
 
 @pytest.mark.parametrize("place", ["", "no/such/folder"])

@@ -404,7 +404,7 @@ async def test_nobody_else_can_read_the_files(common_umask: None, path: Path) ->
     await history.open(path, "log")
     await history.add([seen("a")])
     modes = {file.name: oct(file.stat().st_mode & 0o777) for file in path.parent.iterdir()}
-    assert modes == {f"history.sqlite{suffix}": "0o600" for suffix in ("", "-wal", "-shm")}
+    assert modes == {f"history.sqlite{suffix}": "0o600" for suffix in ("", "-wal", "-shm", ".lock")}
     await history.close()
 
 
