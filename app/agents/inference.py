@@ -124,7 +124,8 @@ class InferencePool:
         Raises:
             NetsError: the nets fail on any picture.
         """
-        async with self._room():
+        nothing_to_do = not any((one.gates == Gate.PASSED).any() for one in looked)
+        async with nullcontext() if nothing_to_do else self._room():
             return await self._together(self._embed, list(zip(looked, crops, strict=True)))
 
     async def _together(

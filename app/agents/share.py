@@ -9,9 +9,9 @@ __all__ = ["Share"]
 
 #: Seconds after a camera's last frame for which the next one is expected.
 _EXPECTED = 2.0
-#: Seconds after which a recording goes on even where cameras leave nothing.
-_LONGEST = 0.5
-#: Seconds between two looks at the clock while there is no room.
+#: Seconds after which a stage goes on even where cameras leave nothing: two stages are a frame.
+_LONGEST = 0.25
+#: Most seconds between two looks at the clock while there is no room.
 _LOOK = 0.1
 
 
@@ -52,10 +52,11 @@ class Share:
         """Wait until a stage of a recording's frame may begin, and count it for as long as this lasts."""
         async with self._queue:
             deadline = time.monotonic() + _LONGEST
-            while not self._is_room(time.monotonic(), deadline):
+            while not self._is_room(now := time.monotonic(), deadline):
                 self._left.clear()
+                wait = min(_LOOK, deadline - now) if now < deadline else _LOOK
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._left.wait(), _LOOK)
+                    await asyncio.wait_for(self._left.wait(), wait)
             self._recordings += 1
         try:
             yield
@@ -66,5 +67,5 @@ class Share:
     def _is_room(self, now: float, deadline: float) -> bool:
         if not self._cameras and now > self._expected_until:
             return self._recordings < self._alone
-        overdue = now > deadline and not self._recordings
+        overdue = now >= deadline and not self._recordings
         return overdue or self._recordings + self._cameras < self._beside

@@ -277,3 +277,14 @@ async def test_room_is_taken_for_each_stage_and_held_for_no_longer() -> None:
         assert taken == [True, False]
         await pool.embed([one for one in looked if isinstance(one, Looked)], [False, False])
         assert taken == [True, False, True, False]
+
+
+async def test_where_there_is_nothing_to_embed_nobody_waits_for_room() -> None:
+    async def no_room() -> AsyncIterator[None]:
+        raise AssertionError("room was asked for")
+        yield
+
+    with pool_of(Nets(), room=asynccontextmanager(no_room)) as pool:
+        looked = Looked(np.zeros((48, 64, 3), np.uint8), _found(64), np.full(3, Gate.SMALL, np.uint8), {})
+        [found] = await pool.embed([looked], [True])
+    assert isinstance(found, Embedded) and found.crops == [None] * 3
