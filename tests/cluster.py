@@ -214,6 +214,10 @@ class Cluster:
     ) -> None:
         for program in self._programs:
             program.end()
+        if error is not None:
+            # Where the cluster is no fixture, nobody can ask it for its logs any more.
+            for name, text in self.logs():
+                error.add_note(f"log of {name}:\n{text}")
 
     def place(self, name: str, **settings: object) -> tuple[dict[str, str], Path]:
         """Return the environment of a process, with these settings changed, and its log."""

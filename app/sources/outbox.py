@@ -2,14 +2,23 @@
 
 import asyncio
 import logging
+import math
 import time
 from contextlib import suppress
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, KafkaTimeoutError
+from aiokafka.errors import (
+    InvalidProducerEpoch,
+    KafkaError,
+    KafkaTimeoutError,
+    OutOfOrderSequenceNumber,
+    ProducerFenced,
+    UnknownProducerId,
+)
 
+from app.errors import OnlookerError
 from app.kafka import check_access, make_producer
 from app.messages import Frame, encode_frame
 from app.settings import Settings
@@ -26,13 +35,29 @@ _CONNECT = 10.0
 _SILENCE = 3.0
 #: Seconds given, at the end, to frames that are still on their way.
 _GRACE = 3.0
+#: Seconds that the broker may take to answer a request.
+_ANSWER = 10.0
+#: Seconds between two tries to connect.
+_PAUSE = 0.3
+#: Kafka and a producer do not agree on how many were sent: it takes nothing more from that one.
+_MISCOUNTED = (OutOfOrderSequenceNumber, UnknownProducerId, InvalidProducerEpoch, ProducerFenced)
+
+
+class _Message(NamedTuple):
+    """A frame in the form that Kafka takes."""
+
+    key: bytes
+    value: bytes
+    headers: list[tuple[str, bytes]]
 
 
 class Outbox:
-    """Sends frames through one idempotent producer; enter it to connect, leave it to end.
+    """Sends frames through an idempotent producer; enter it to connect, leave it to end.
 
     The producer tries again until the broker takes a frame, and the broker drops what it has already:
-    a broker that goes away and comes back costs neither frames nor their order.
+    a broker that goes away and comes back costs neither frames nor their order. One that comes back without
+    the last frames that it took, as after a loss of power, refuses all that follow from the same producer:
+    a new one sends them again.
 
     Raises:
         SourceError: on entering, the broker does not answer in time.
@@ -45,6 +70,11 @@ class Outbox:
         self._summary = summary
         self._free = asyncio.Semaphore(limit)
         self._pending: set[asyncio.Future[object]] = set()
+        #: What has to be sent again, by a new producer.
+        self._unsent: list[_Message] = []
+        self._renewal: asyncio.Task[None] | None = None
+        #: Held while something is handed to the producer: nothing overtakes what is sent again.
+        self._order = asyncio.Lock()
         self._producer: AIOKafkaProducer
         self._watcher: asyncio.Task[None]
         self._answered = 0.0
@@ -62,9 +92,12 @@ class Outbox:
             async with asyncio.timeout(_GRACE):
                 await self.delivered()
         self._watcher.cancel()
-        if self._pending:
-            self._summary.errors["not-delivered"] += len(self._pending)
-        await _stop(self._producer, deliver=not self._pending)
+        if self._renewal is not None:
+            self._renewal.cancel()
+            await asyncio.wait([self._renewal])
+        if lost := len(self._pending) + len(self._unsent):
+            self._summary.errors["not-delivered"] += lost
+        await _stop(self._producer, deliver=not lost)
 
     async def room(self) -> None:
         """Wait until one more frame may be sent."""
@@ -77,31 +110,36 @@ class Outbox:
         Raises:
             SourceError: Kafka will take no more frames, now or later.
         """
-        key, value, headers = encode_frame(frame)
+        message = _Message(*encode_frame(frame))
         await self._free.acquire()
         try:
-            future = await self._enqueue(key, value, headers)
+            async with self._order:
+                await self._hand_over(message)
         except BaseException:
             self._free.release()
             raise
-        if not self._pending:
-            self._answered = time.monotonic()
-        self._pending.add(future)
-        self._summary.pending = len(self._pending)
-        future.add_done_callback(lambda done: self._settle(done, len(value)))
 
     async def delivered(self) -> None:
         """Wait until nothing is on its way."""
-        while self._pending:
-            await asyncio.wait(self._pending)
+        while self._pending or self._unsent:
+            if self._renewal is not None:
+                await asyncio.wait([self._renewal])
+            if self._pending:
+                await asyncio.wait(self._pending)
 
-    async def _enqueue(
-        self, key: bytes, value: bytes, headers: list[tuple[str, bytes]]
-    ) -> asyncio.Future[object]:
+    async def _hand_over(self, message: _Message) -> None:
+        future = await self._enqueue(message)
+        if not self._pending:
+            self._answered = time.monotonic()
+        self._pending.add(future)
+        self._count()
+        future.add_done_callback(lambda done: self._settle(done, message))
+
+    async def _enqueue(self, message: _Message) -> asyncio.Future[object]:
         while True:
             try:
                 future: asyncio.Future[object] = await self._producer.send(
-                    self._topic, value, key, headers=headers
+                    self._topic, message.value, message.key, headers=message.headers
                 )
                 return future
             except KafkaTimeoutError:
@@ -110,20 +148,64 @@ class Outbox:
             except KafkaError as error:
                 raise SourceError(f"Kafka takes no frames for {self._topic}: {_explain(error)}") from None
 
-    def _settle(self, done: asyncio.Future[object], size: int) -> None:
+    def _settle(self, done: asyncio.Future[object], message: _Message) -> None:
         self._pending.discard(done)
-        self._free.release()
-        self._summary.pending = len(self._pending)
         error = None if done.cancelled() else done.exception()
+        if isinstance(error, _MISCOUNTED):
+            self._send_again(message)
+            return
+        self._free.release()
+        self._count()
         if done.cancelled() or error:
             self._summary.errors[type(error).__name__ if error else "cancelled"] += 1
             return
         self._summary.sent += 1
-        self._summary.bytes += size
+        self._summary.bytes += len(message.value)
         self._answered = time.monotonic()
         if self._silent:
             self._silent = False
             _LOG.info("Kafka answers again")
+
+    def _count(self) -> None:
+        self._summary.pending = len(self._pending) + len(self._unsent)
+
+    def _send_again(self, message: _Message) -> None:
+        """Send what Kafka refused for its number, after those that were refused before it."""
+        self._unsent.append(message)
+        if self._renewal is None or self._renewal.done():
+            self._renewal = asyncio.create_task(self._renew())
+
+    async def _renew(self) -> None:
+        async with self._order:
+            while self._unsent:
+                while self._pending:
+                    await asyncio.wait(self._pending)
+                _LOG.warning(
+                    "Kafka has not kept count of what was sent to %s: sending %d frames again",
+                    self._topic,
+                    len(self._unsent),
+                )
+                await _stop(self._producer, deliver=False)
+                self._producer = await self._connect_at_last()
+                unsent, self._unsent = self._unsent, []
+                for message in unsent:
+                    await self._hand_over_again(message)
+
+    async def _hand_over_again(self, message: _Message) -> None:
+        try:
+            await self._hand_over(message)
+        except SourceError:
+            # Whoever sends the next one is told.
+            self._free.release()
+            self._summary.errors["not-delivered"] += 1
+
+    async def _connect_at_last(self) -> AIOKafkaProducer:
+        while True:
+            try:
+                return await self._connect()
+            except OnlookerError as error:
+                _LOG.warning("%s; trying again", error)
+                await asyncio.sleep(_PAUSE)
 
     async def _watch(self) -> None:
         while True:
@@ -147,8 +229,9 @@ class Outbox:
                 # Several frames to a request, or each would wait for the answer to the one before.
                 max_batch_size=2**20,
                 max_request_size=MAX_MESSAGE_BYTES,
-                request_timeout_ms=10_000,
+                request_timeout_ms=int(_ANSWER * 1000),
             )
+            _keep_batches(producer)
             try:
                 async with asyncio.timeout(deadline - time.monotonic()):
                     await producer.start()
@@ -156,7 +239,7 @@ class Outbox:
             except (KafkaError, OSError):
                 await _stop(producer, deliver=False)
                 await check_access(self._settings)
-                if time.monotonic() + 0.3 > deadline:
+                if time.monotonic() + _PAUSE > deadline:
                     addresses = ", ".join(self._settings.bootstrap)
                     raise SourceError(
                         f"Kafka does not answer at {addresses}, tried for {_CONNECT:.0f} s"
@@ -164,7 +247,17 @@ class Outbox:
             except BaseException:
                 await _stop(producer, deliver=False)
                 raise
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(_PAUSE)
+
+
+def _keep_batches(producer: AIOKafkaProducer) -> None:
+    """Let `producer` wait for a partition's leader, however long that takes.
+
+    It promises that where it is idempotent; but what waits while no leader is known, as when the broker has
+    just come back, it drops after `request_timeout_ms`. Its numbers have a gap then, and Kafka refuses all
+    that follows (https://github.com/aio-libs/aiokafka/issues/1017).
+    """
+    producer._message_accumulator._batch_ttl = math.inf
 
 
 async def _stop(producer: AIOKafkaProducer, *, deliver: bool) -> None:
