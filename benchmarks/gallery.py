@@ -25,7 +25,7 @@ from _report import report
 
 from app.messages import Person, Template, decode, encode
 from app.metrics import Metrics
-from app.models.arrays import Floats
+from app.models.images import Floats
 from app.tables.gallery import Gallery
 from app.tables.identities import Identities
 

@@ -17,7 +17,7 @@ from hypothesis import settings as hypothesis_settings
 
 from app.broker import Broker, JarsUnavailableError, free_port, prepare_jars
 from app.errors import OnlookerError
-from app.models.arrays import Image
+from app.models.images import Image
 from app.models.pipeline import Recogniser, load_recogniser
 from app.settings import Settings
 from app.weights.fetch import ensure

@@ -9,9 +9,8 @@ import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from app.importers.onnx import OnnxImportOptions, import_onnx
-from app.models.alignment import REFERENCE_LANDMARKS, SIZE
-from app.models.arrays import Image
-from app.models.images import encode_jpeg
+from app.models.feed import REFERENCE_LANDMARKS, SIZE
+from app.models.images import Image, encode_jpeg
 
 __all__ = [
     "DENORMAL",

@@ -36,8 +36,8 @@ from app.messages import (
     encode_frame,
 )
 from app.metrics import Metrics
-from app.models.arrays import Floats, Image
 from app.models.detection import Detections
+from app.models.images import Floats, Image
 from app.models.pipeline import Nets, Recogniser
 from app.settings import Settings
 from app.tables.gallery import Gallery

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from app.agents.inference import Embedded, InferencePool, Looked, TooOld
-from app.agents.lanes import FrameWork, Lane
+from app.agents.lanes import FrameWork, Lane, Share
 from app.agents.monitor import Monitor
 from app.agents.partitions import Partitions
-from app.agents.share import Share
 from app.agents.stream import Step
 from app.cores import usable_cores
 from app.kafka import DeadLetters, Delivery, Position, Received

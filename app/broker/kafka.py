@@ -1,6 +1,7 @@
 """The broker's life: started, known to be ready, watched, stopped."""
 
 import asyncio
+import re
 import signal
 import subprocess
 import time
@@ -11,7 +12,6 @@ from typing import NamedTuple, Self
 
 from app.broker.configuration import CONSOLE_LOG, LOG_FILE, LOGGING, server_properties
 from app.broker.errors import BrokerError
-from app.broker.exit_reason import exit_reason
 from app.broker.jars import prepare_jars
 from app.broker.java import broker_command, keep_startup_cache, startup_cache
 from app.broker.ports import HOST, check_port, cluster_on, free_port
@@ -19,13 +19,45 @@ from app.broker.storage import format_storage
 from app.processes import end_leftover, forget_child, record_child
 from app.progress import SILENT, Progress, Task
 
-__all__ = ["Broker"]
+__all__ = ["Broker", "exit_reason"]
+
+# One failed start writes about half of this; what is further back had other causes.
+_TAIL = 256 * 1024
+_ERROR = re.compile(r"^\S+ \S+ (?:ERROR|FATAL) (.*)(?:\n([\w.$]*(?:Exception|Error)\b.*))?", re.MULTILINE)
+_FATAL = re.compile(r"^(?:Terminating due to|Error:|# A fatal error).*", re.MULTILINE)
+_LONGEST = 300
+
 
 _START_TIMEOUT = 120.0
 _STOP_GRACE = 15.0
 _TRAINING_GRACE = 120.0
 _POLL = 0.05
 _CONTROLLER_PORTS = 3
+
+
+def exit_reason(data: Path, code: int, started: float) -> str:
+    """Return the signal, else what Java said, else Kafka's first recent error, else the exit status.
+
+    `started` is when it was started, in seconds since the epoch: an older log is of another run.
+    """
+    if code < 0:
+        return f"killed by {signal.Signals(-code).name}"
+    if said := _FATAL.search(_tail(data / CONSOLE_LOG, started)):
+        return said.group()[:_LONGEST]
+    if error := _ERROR.search(_tail(data / LOG_FILE, started)):
+        return ": ".join(part.strip() for part in error.groups() if part)[:_LONGEST]
+    return f"exit status {code}"
+
+
+def _tail(path: Path, started: float) -> str:
+    try:
+        if path.stat().st_mtime < started:
+            return ""
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - _TAIL))
+            return file.read().decode(errors="replace")
+    except FileNotFoundError:
+        return ""
 
 
 class _ControllerPortTakenError(BrokerError):

@@ -52,7 +52,7 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; what a person did wrong is one line and exit code 2."""
     try:
-        cli.main(standalone_mode=False)
+        cli.main(prog_name="onlooker", standalone_mode=False)
     except click.exceptions.Exit as finished:
         sys.exit(finished.exit_code)
     except click.UsageError as error:

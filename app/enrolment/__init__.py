@@ -1,7 +1,6 @@
 """From photographs to templates: which face is meant, whether it will do, and why not."""
 
-from app.enrolment.photos import Enrolled, Photo, examine, judge
-from app.enrolment.reader import PhotoReader
+from app.enrolment.photos import Enrolled, Photo, PhotoReader, examine, judge
 from app.enrolment.rules import Face, Reason, Refusal, Rules, choose_face
 
 __all__ = [

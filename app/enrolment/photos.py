@@ -1,15 +1,19 @@
 """From a photograph to a template, or to the reason why there is none."""
 
+import asyncio
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from app.enrolment.rules import Face, Refusal, Rules, choose_face
 from app.messages import Gate, Template
-from app.models import Analysis, ImageError, Recogniser, decode_image, encode_jpeg
+from app.models import Analysis, ImageError, Nets, Recogniser, decode_image, encode_jpeg
+from app.settings import Settings
 
-__all__ = ["Enrolled", "Photo", "examine", "judge"]
+__all__ = ["Enrolled", "Photo", "PhotoReader", "examine", "judge"]
 
 _CROP_QUALITY = 92
 
@@ -84,3 +88,22 @@ def _template(analysis: Analysis, face: Face, embedder: str) -> Template:
         score=face.score,
         crop=encode_jpeg(analysis.aligned[face.index], _CROP_QUALITY),
     )
+
+
+class PhotoReader:
+    """Runs the product's own nets on photographs, one at a time."""
+
+    def __init__(self, settings: Settings, nets: Nets) -> None:
+        self._rules = Rules.from_settings(settings)
+        self._nets = nets
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="photos")
+
+    async def read(self, photo: Photo, wanted: int | None) -> Enrolled | Refusal:
+        """Examine a photograph once the nets are there; `wanted` picks a face where there are several."""
+        recogniser = await self._nets.get()
+        work = partial(examine, photo, wanted, recogniser, self._rules, self._nets.embedder)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def close(self) -> None:
+        """Let go of the thread."""
+        self._thread.shutdown(wait=False, cancel_futures=True)

@@ -3,14 +3,24 @@
 What the versions mean, and how one is raised, is in `app/messages/coding.py`.
 """
 
-from app.messages.arrays import Array
 from app.messages.checkpoint import Checkpoint
-from app.messages.coding import Fields, Message, Upgraders, decode, encode, upgrade, version
+from app.messages.coding import (
+    Array,
+    Count,
+    Fields,
+    Message,
+    MessageError,
+    Milliseconds,
+    Upgraders,
+    decode,
+    encode,
+    stream_name,
+    upgrade,
+    version,
+)
 from app.messages.dead_letter import DeadLetter
 from app.messages.enrolment import Enrolment
-from app.messages.errors import MessageError
 from app.messages.faces import Faces, Gate
-from app.messages.fields import Count, Milliseconds, stream_name
 from app.messages.frame import Frame, decode_frame, encode_frame
 from app.messages.identifications import Identifications
 from app.messages.person import Person, Template

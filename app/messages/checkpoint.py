@@ -4,8 +4,7 @@ from typing import ClassVar
 
 import msgspec
 
-from app.messages.coding import Upgraders
-from app.messages.fields import Count, StreamName
+from app.messages.coding import Count, StreamName, Upgraders
 
 __all__ = ["Checkpoint"]
 

@@ -15,23 +15,136 @@ changed and written back, as people are: there they would drop it. For all else:
 3. Add examples of the new version to `tests/golden.py`, and run it. Those of the older ones stay.
 """
 
+import re
 from collections.abc import Callable
 from functools import cache
-from typing import Any, ClassVar, Final, Protocol, TypeAlias, TypeVar, cast
+from typing import Annotated, Any, ClassVar, Final, Protocol, TypeAlias, TypeVar, cast
 
 import msgspec
+import numpy as np
+from msgspec import Meta
 from msgspec.structs import StructConfig
+from numpy.typing import NDArray
 
-from app.errors import one_line
-from app.messages.arrays import from_array, to_array
-from app.messages.errors import MessageError
+from app.errors import OnlookerError, one_line
 
-__all__ = ["Fields", "Message", "Upgraders", "decode", "encode", "upgrade", "version"]
+__all__ = [
+    "Array",
+    "Count",
+    "Fields",
+    "Measure",
+    "Message",
+    "MessageError",
+    "Milliseconds",
+    "Pixels",
+    "Similarity",
+    "StreamName",
+    "Text",
+    "Upgraders",
+    "check_array",
+    "decode",
+    "encode",
+    "from_array",
+    "stream_name",
+    "to_array",
+    "upgrade",
+    "version",
+]
 
+_STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+Milliseconds = Annotated[int, Meta(ge=0, le=2**53)]
+Pixels = Annotated[int, Meta(ge=1, le=65535)]
+Text = Annotated[str, Meta(min_length=1, max_length=200)]
+Similarity = Annotated[float, Meta(ge=-1.001, le=1.001)]
+#: Bounds keep out what is no number or infinite, which JSON cannot say.
+Measure = Annotated[float, Meta(ge=-1e12, le=1e12)]
+StreamName = Annotated[str, Meta(pattern=rf"\A{_STREAM.pattern}\Z")]
+
+
+Array = NDArray[Any]
+_TYPES = {"<f4", "<f2", "|u1"}
 #: A message that is not yet one: its fields by their names, and the version as ``v``.
 Fields: TypeAlias = dict[str, Any]
 #: What leads from version 1 to 2, from 2 to 3, and so on to today's.
 Upgraders: TypeAlias = tuple[Callable[[Fields], Fields], ...]
+M = TypeVar("M", bound="Message")
+#: What msgspec, and what it calls, raise for bytes that are something else.
+_REFUSALS: Final = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
+
+
+def stream_name(text: str) -> str:
+    """Return `text` if it can name a stream.
+
+    Raises:
+        MessageError: it is not 1 to 64 letters, digits, ``.``, ``_`` or ``-``, a letter or digit first.
+    """
+    if not _STREAM.fullmatch(text):
+        raise MessageError(
+            "bad-stream-name",
+            f"a stream's name is 1 to 64 letters, digits, '.', '_', '-'; not {text[:80]!r}",
+        )
+    return text
+
+
+class MessageError(OnlookerError):
+    """Bytes that are no message of this program; `reason` is for machines.
+
+    ``malformed``: not the bytes of such a message; ``unknown-schema``: of a version that is not known.
+    Readers of dead letters go by these words.
+    """
+
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
+def from_array(value: Any) -> list[Any]:
+    """Return an array as what MessagePack can say: type, shape, bytes."""
+    if not isinstance(value, np.ndarray):
+        raise NotImplementedError(f"cannot encode {type(value).__name__}")
+    little = np.ascontiguousarray(value).astype(value.dtype.newbyteorder("<"), copy=False)
+    return [little.dtype.str, list(little.shape), little.tobytes()]
+
+
+def to_array(kind: type[Any], value: Any) -> Array:
+    """Return the array that `from_array` has made `value` of.
+
+    Raises:
+        ValueError: it is none of the types and shapes that travel.
+    """
+    if kind is not np.ndarray and getattr(kind, "__origin__", kind) is not np.ndarray:
+        raise NotImplementedError(f"cannot decode {kind}")
+    match value:
+        case [str() as dtype, [*shape], bytes() as data] if dtype in _TYPES:
+            if not all(type(side) is int and 0 <= side <= 2**20 for side in shape) or len(shape) > 3:
+                raise ValueError("an array with an impossible shape")
+            return np.frombuffer(data, np.dtype(dtype)).reshape(shape)
+    raise ValueError("an array is [type, shape, bytes]")
+
+
+def check_array(
+    array: Array, name: str, dtype: type[np.generic], shape: tuple[int, ...], *, gaps: bool = False
+) -> None:
+    """Refuse an array of another type or shape, or one that is not finite.
+
+    Args:
+        shape: -1 is any length.
+        gaps: a row may be NaN throughout.
+
+    Raises:
+        ValueError: it is not as it is to be.
+    """
+    fits = array.ndim == len(shape) and all(
+        want in (-1, got) for want, got in zip(shape, array.shape, strict=True)
+    )
+    if array.dtype != dtype or not fits:
+        raise ValueError(f"{name} is {array.dtype}{array.shape}, expected {np.dtype(dtype)}{shape}")
+    if gaps:
+        array = array[~np.isnan(array).all(axis=tuple(range(1, array.ndim)))]
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} holds numbers that are not finite")
 
 
 class Message(Protocol):
@@ -39,12 +152,6 @@ class Message(Protocol):
 
     __struct_config__: ClassVar[StructConfig]
     upgraders: ClassVar[Upgraders]
-
-
-M = TypeVar("M", bound=Message)
-
-#: What msgspec, and what it calls, raise for bytes that are something else.
-_REFUSALS: Final = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
 
 
 class _Unversioned(msgspec.Struct, tag_field="v", tag=0):

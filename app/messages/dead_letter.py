@@ -4,8 +4,7 @@ from typing import ClassVar
 
 import msgspec
 
-from app.messages.coding import Upgraders
-from app.messages.fields import Count, Milliseconds, Text
+from app.messages.coding import Count, Milliseconds, Text, Upgraders
 
 __all__ = ["DeadLetter"]
 

@@ -4,8 +4,7 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from app.messages.coding import Upgraders
-from app.messages.fields import Milliseconds, Text
+from app.messages.coding import Milliseconds, Text, Upgraders
 from app.messages.person import Template
 
 __all__ = ["Enrolment"]

@@ -6,9 +6,7 @@ from typing import ClassVar
 import msgspec
 import numpy as np
 
-from app.messages.arrays import Array, check_array
-from app.messages.coding import Upgraders
-from app.messages.fields import Count, Milliseconds, Pixels, StreamName, Text
+from app.messages.coding import Array, Count, Milliseconds, Pixels, StreamName, Text, Upgraders, check_array
 
 __all__ = ["Faces", "Gate"]
 

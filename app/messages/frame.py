@@ -8,9 +8,16 @@ from typing import ClassVar
 
 import msgspec
 
-from app.messages.coding import Upgraders, upgrade, version
-from app.messages.errors import MessageError
-from app.messages.fields import Count, Milliseconds, Pixels, StreamName
+from app.messages.coding import (
+    Count,
+    MessageError,
+    Milliseconds,
+    Pixels,
+    StreamName,
+    Upgraders,
+    upgrade,
+    version,
+)
 
 __all__ = ["Frame", "decode_frame", "encode_frame"]
 

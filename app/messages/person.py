@@ -5,9 +5,7 @@ from typing import ClassVar
 import msgspec
 import numpy as np
 
-from app.messages.arrays import Array, check_array
-from app.messages.coding import Upgraders
-from app.messages.fields import Measure, Milliseconds, Pixels, Text
+from app.messages.coding import Array, Measure, Milliseconds, Pixels, Text, Upgraders, check_array
 
 __all__ = ["Person", "Template"]
 

@@ -4,8 +4,7 @@ from typing import ClassVar
 
 import msgspec
 
-from app.messages.coding import Upgraders
-from app.messages.fields import Count, Measure, Milliseconds, Similarity, StreamName, Text
+from app.messages.coding import Count, Measure, Milliseconds, Similarity, StreamName, Text, Upgraders
 
 __all__ = ["Sighting"]
 

@@ -9,14 +9,12 @@ if find_spec("onnxruntime") is None:
         "no onnxruntime is installed: `pip install '.[cpu]'` brings one, '.[gpu]' for NVIDIA's"
     )
 
-from app.models.alignment import SIZE
-from app.models.arrays import Floats, Image
 from app.models.chosen import Chosen, chosen_nets, prepare_nets
-from app.models.feed import blob
-from app.models.images import ImageError, decode_image, decode_jpeg, encode_jpeg
+from app.models.embedding import measure_traits, run_net
+from app.models.feed import SIZE, blob
+from app.models.images import Floats, Image, ImageError, decode_image, decode_jpeg, encode_jpeg
 from app.models.onnx_file import NetError, check_net, check_sides, input_dims, inputs_of, read_net
 from app.models.pipeline import Analysis, Nets, Recogniser, load_recogniser
-from app.models.traits import measure_traits, run_net
 
 __all__ = [
     "SIZE",

@@ -5,13 +5,19 @@ from typing import Literal
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageOps, UnidentifiedImageError
 
 from app.errors import OnlookerError
-from app.models.arrays import Image
 
-__all__ = ["ImageError", "decode_image", "decode_jpeg", "encode_jpeg"]
+__all__ = ["Floats", "Image", "ImageError", "decode_image", "decode_jpeg", "encode_jpeg"]
+
+#: (H, W, 3) uint8, blue-green-red, as OpenCV has it.
+Image = NDArray[np.uint8]
+#: float32 of any shape.
+Floats = NDArray[np.float32]
+
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 #: Most pixels of a frame: 8K.
@@ -20,6 +26,10 @@ FRAME_PIXELS = 7680 * 4320
 # Pillow's own limit warns or raises by a number of its choice; here the caller's limit is checked instead,
 # before anything is decoded.
 Pillow.MAX_IMAGE_PIXELS = None
+
+
+#: What Pillow raises for broken files, by format and place of the damage.
+_BROKEN = (OSError, ValueError, SyntaxError, EOFError, KeyError, TypeError, IndexError, OverflowError)
 
 
 class ImageError(OnlookerError):
@@ -77,10 +87,6 @@ def encode_jpeg(image: Image, quality: int = 90) -> bytes:
     if not done:
         raise ImageError(f"cannot encode an image of shape {image.shape}", "not-an-image")
     return data.tobytes()
-
-
-#: What Pillow raises for broken files, by format and place of the damage.
-_BROKEN = (OSError, ValueError, SyntaxError, EOFError, KeyError, TypeError, IndexError, OverflowError)
 
 
 def _open(data: bytes, formats: tuple[str, ...], max_pixels: int) -> Pillow.Image:

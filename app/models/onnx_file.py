@@ -9,7 +9,7 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto,
 from onnx.external_data_helper import uses_external_data
 
 from app.errors import OnlookerError, one_line
-from app.models.alignment import SIZE
+from app.models.feed import SIZE
 from app.weights import CatalogueError, Entry
 
 __all__ = [

@@ -8,17 +8,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.messages import Gate
-from app.models.alignment import SIZE, align
-from app.models.arrays import Floats, Image
 from app.models.chosen import Chosen, chosen_nets, prepare_nets
 from app.models.detection import Detections, Detector, Landmarked, load_detector
 from app.models.embedding import Embedder, load_embedder
-from app.models.gate import gate
+from app.models.feed import SIZE, align
+from app.models.images import Floats, Image
 from app.models.runtime.session import Runtime, runtime_for
 from app.progress import SILENT, Progress
 from app.settings import Settings
 
-__all__ = ["Analysis", "Nets", "Recogniser", "load_recogniser"]
+__all__ = ["Analysis", "Nets", "Recogniser", "gate", "load_recogniser"]
+
+
+def gate(detections: Detections, min_face: int, embed_score: float) -> NDArray[np.uint8]:
+    """Return the `Gate` of each face as (N,) uint8.
+
+    A face is SMALL where its box is less than `min_face` pixels wide or high, UNSURE where its detection
+    score is below `embed_score`, UNALIGNED where its landmarks are not known.
+    """
+    known = np.isfinite(detections.landmarks).all(axis=(1, 2))
+    sizes = detections.boxes[:, 2:] - detections.boxes[:, :2]
+    gates = np.where(known, Gate.PASSED, Gate.UNALIGNED)
+    gates = np.where(detections.scores < embed_score, Gate.UNSURE, gates)
+    return np.where(sizes.min(axis=1, initial=np.inf) < min_face, Gate.SMALL, gates).astype(np.uint8)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """Whose face is it? The exact search of templates, and the decision about what it finds."""
 
 from app.search.decision import Match, decide
-from app.search.index import Index, Nearest
-from app.search.similarity import compare, settled
+from app.search.index import Index, Nearest, compare, settled
 
 __all__ = ["Index", "Match", "Nearest", "compare", "decide", "settled"]

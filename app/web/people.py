@@ -14,8 +14,7 @@ from app.messages import Enrolment, Person, Template
 from app.settings import Settings
 from app.tables import Gallery
 from app.web.errors import api_error
-from app.web.form import EnrolmentForm, read_form
-from app.web.uploads import Uploads
+from app.web.form import EnrolmentForm, Uploads, read_form
 
 __all__ = ["PeopleViews"]
 

@@ -12,7 +12,7 @@ from app.messages import StreamStatus
 from app.tables import Gallery
 from app.web.errors import api_error
 from app.web.live.hub import Hub, StreamEndedError, Viewer
-from app.web.live.view import View
+from app.web.live.render import View
 from app.web.streaming import StreamingResponse, streaming
 
 __all__ = ["StreamViews"]

@@ -15,7 +15,7 @@ from app.errors import OnlookerError
 from app.progress import SILENT, Progress
 from app.settings import Settings, load_settings
 from app.weights.catalogue import DownloadError, Entry, File, IntegrityError, MediaEntry, load_catalogue
-from app.weights.locks import locked_folder
+from app.weights.local import locked_folder
 
 __all__ = [
     "LicenceError",

@@ -1,21 +1,39 @@
 """The local catalogue: what was imported or calibrated on this machine, beside the one that is shipped."""
 
 import os
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
+from app.errors import OnlookerError
+from app.locks import locked
 from app.weights.catalogue import LOCAL, CatalogueError, catalogue_path, read_entry, read_tables
-from app.weights.locks import locked_folder
 
-__all__ = ["change_local", "put_local"]
+__all__ = ["change_local", "locked_folder", "put_local"]
+
 
 HEADING = (
     "# Written by Onlooker: what was imported or calibrated here. Lies over catalogue.toml, key by key.\n\n"
 )
+
+
+@contextmanager
+def locked_folder(folder: Path, name: str, failure: type[OnlookerError]) -> Iterator[None]:
+    """Make `folder` where it is missing, and let one process at a time hold its lock `name`.
+
+    Raises:
+        OnlookerError: nothing can be written there; it is a `failure`.
+    """
+    with ExitStack() as lock:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock.enter_context(locked(folder / name))
+        except OSError as error:
+            raise failure(f"cannot write to the weights folder {folder}: {error.strerror}") from None
+        yield
 
 
 def put_local(folder: Path, name: str, table: Mapping[str, Any]) -> None:

@@ -18,6 +18,13 @@ def test_every_file_that_is_named_is_there(document: Path) -> None:
     assert not [path for path in named if not path.exists() and not path.with_suffix(".py").exists()]
 
 
+#: A newcomer finds what is named with its folder; the README names benchmarks where it is said that they are.
+@pytest.mark.parametrize("document", DOCUMENTS[1:], ids=lambda path: path.name)
+def test_a_file_of_the_code_is_named_with_its_folder(document: Path) -> None:
+    text = document.read_text("utf-8")
+    assert not re.findall(r"`[a-z_]+\.py`", text)
+
+
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_every_setting_is_described(name: str) -> None:
     rows = (ROOT / "docs/settings.md").read_text("utf-8").splitlines()

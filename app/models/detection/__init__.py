@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.models.detection.base import Detections, Detector, SingleShot
+from app.models.detection.boxes import proposals_of
 from app.models.detection.centerface import CenterFace
 from app.models.detection.fr50 import FR50
 from app.models.detection.landmarked import Landmarked
 from app.models.detection.mtcnn import MTCNN
-from app.models.detection.proposals import proposals_of
 from app.models.detection.retinaface import RetinaFace
 from app.models.detection.scrfd import SCRFD
 from app.models.detection.yunet import YuNet

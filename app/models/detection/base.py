@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import one_line
-from app.models.arrays import Floats, Image
-from app.models.detection.nms import shares, suppress
+from app.models.detection.boxes import shares, suppress
 from app.models.feed import blob, shrunk
+from app.models.images import Floats, Image
 from app.models.runtime.session import Session
 from app.weights import CatalogueError, Input
 

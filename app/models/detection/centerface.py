@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from app.models.arrays import Floats
 from app.models.detection.base import TRIED, Detections, SingleShot
+from app.models.images import Floats
 from app.models.runtime.session import Session
 from app.weights import CatalogueError, Input
 

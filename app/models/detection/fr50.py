@@ -4,12 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from app.models.arrays import Floats, Image
-from app.models.detection.anchors import moved, up_to_the_edge
 from app.models.detection.base import Detections, Detector, in_pixels_of
-from app.models.detection.nms import suppress
-from app.models.detection.proposals import proposals_of
+from app.models.detection.boxes import moved, proposals_of, suppress, up_to_the_edge
 from app.models.feed import blob, resized
+from app.models.images import Floats, Image
 from app.models.runtime.session import Session
 from app.weights import CatalogueError, Input
 

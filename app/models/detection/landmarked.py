@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from app.models.arrays import Floats, Image
 from app.models.detection.base import Detections, Detector, whole
-from app.models.detection.nms import overlaps
+from app.models.detection.boxes import overlaps
 from app.models.feed import cut, squares_around
+from app.models.images import Floats, Image
 
 __all__ = ["Landmarked"]
 

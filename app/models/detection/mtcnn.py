@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.models.arrays import Floats, Image
 from app.models.detection.base import Detections, Detector, in_pixels_of, one_for_each_face
-from app.models.detection.nms import suppress
+from app.models.detection.boxes import suppress
 from app.models.feed import blob, cut, resized, shrunk, squares_around
+from app.models.images import Floats, Image
 from app.models.runtime.session import Session
 from app.weights import CatalogueError, Input
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from app.models.arrays import Floats
-from app.models.detection.anchors import anchors, moved, up_to_the_edge
 from app.models.detection.base import Detections, SingleShot
+from app.models.detection.boxes import anchors, moved, up_to_the_edge
+from app.models.images import Floats
 from app.models.runtime.session import Session
 from app.weights import CatalogueError, Input
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from app.models.arrays import Floats, Image
 from app.models.detection.base import TRIED, Detections, SingleShot
 from app.models.feed import blob
+from app.models.images import Floats, Image
 from app.models.runtime.session import Session
 from app.weights import CatalogueError, Input
 

@@ -10,7 +10,7 @@ import onnxruntime as ort
 from onnx import ModelProto
 
 from app.errors import one_line
-from app.models.arrays import Floats
+from app.models.images import Floats
 from app.models.onnx_file import NetError, parse_net
 from app.models.runtime.denormals import denormals_as_zero
 from app.models.runtime.device import Device, DeviceError, all_started, choose_device, providers_of

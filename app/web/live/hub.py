@@ -16,8 +16,7 @@ from app.models import ImageError
 from app.settings import Settings
 from app.topics import Topics
 from app.web.live.reader import Identified, Reader
-from app.web.live.render import render
-from app.web.live.view import NamedFace, View
+from app.web.live.render import NamedFace, View, render
 
 __all__ = ["Hub", "StreamEndedError", "Viewer"]
 

@@ -11,7 +11,7 @@ from aiohttp import WSMsgType, web
 
 from app.history import Streams
 from app.web.live.hub import Hub
-from app.web.live.view import View
+from app.web.live.render import View
 from app.web.streaming import streaming, write_timeout
 
 __all__ = ["LiveSocket"]

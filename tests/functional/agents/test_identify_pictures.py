@@ -11,7 +11,7 @@ from workbench import Desk, Stage, faces_of
 
 from app.kafka.delivery import Position
 from app.messages import Faces
-from app.models.gate import Gate
+from app.models.pipeline import Gate
 from app.search import Match
 from app.tables.gallery import Gallery
 from app.topics import TopicSpec

@@ -9,7 +9,7 @@ from makers import START, make_frame
 from studio import until
 from workbench import MakeBench, Patient
 
-from app.agents import lanes, share
+from app.agents import lanes
 from app.agents import recognise as module
 from app.messages import Frame
 
@@ -226,9 +226,9 @@ async def test_a_long_recording_moves_on_however_long_a_camera_is_there(
     make_bench: MakeBench, patient: Patient, recorded: Any, live: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With one place for its frames, none may hold it that has to wait for an earlier one."""
-    monkeypatch.setattr(share, "_EXPECTED", 3600.0)
+    monkeypatch.setattr(lanes, "_EXPECTED", 3600.0)
     bench = make_bench(patient, in_flight=3, live_max_age=60)
-    monkeypatch.setattr(bench.recognise, "_share", share.Share(3, 1))
+    monkeypatch.setattr(bench.recognise, "_share", lanes.Share(3, 1))
     async with bench.recordings as recordings, bench.cameras as cameras:
         await bench.send(cameras, live(30))
         await bench.faces(1)

@@ -5,9 +5,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from app.enrolment import Photo, PhotoReader, Refusal
-from app.models.arrays import Image
 from app.models.detection import Detections, Detector, Landmarked
-from app.models.images import encode_jpeg
+from app.models.images import Image, encode_jpeg
 from app.models.pipeline import Nets, Recogniser
 from app.settings import Settings
 

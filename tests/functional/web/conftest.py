@@ -6,8 +6,7 @@ import pytest
 from servers import serve
 from studio import Studio
 
-from app.models.arrays import Image
-from app.models.images import encode_jpeg
+from app.models.images import Image, encode_jpeg
 from app.models.pipeline import Recogniser
 from app.web.live.hub import Hub
 

@@ -14,8 +14,8 @@ from app.models.images import decode_jpeg
 from app.web import streaming
 from app.web.live import socket as module
 from app.web.live.hub import Hub
+from app.web.live.render import View
 from app.web.live.socket import LiveSocket
-from app.web.live.view import View
 
 
 @pytest.fixture

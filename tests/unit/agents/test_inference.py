@@ -17,9 +17,8 @@ from studio import until
 from app.agents import inference as module
 from app.agents.inference import Embedded, InferencePool, Looked, NetsError, TooOld
 from app.messages import Frame, Gate
-from app.models.arrays import Floats, Image
 from app.models.detection import Detections
-from app.models.images import ImageError, decode_jpeg, encode_jpeg
+from app.models.images import Floats, Image, ImageError, decode_jpeg, encode_jpeg
 
 #: A picture is told by its width; one of this width breaks the nets.
 BAD = 999

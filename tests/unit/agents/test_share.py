@@ -5,8 +5,8 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from app.agents import share as module
-from app.agents.share import Share
+from app.agents import lanes as module
+from app.agents.lanes import Share
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.broker.exit_reason import exit_reason
+from app.broker.kafka import exit_reason
 from app.broker.storage import new_cluster_id, read_cluster_id
 
 LOG = """\

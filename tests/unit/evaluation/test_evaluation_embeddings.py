@@ -12,7 +12,7 @@ import pytest
 from app.evaluation.cache import Cache, open_cache
 from app.evaluation.embeddings import Embeddings
 from app.evaluation.errors import DatasetError
-from app.models.arrays import Image
+from app.models.images import Image
 from app.models.pipeline import Analysis, Recogniser
 from app.progress import SilentProgress
 

@@ -67,7 +67,7 @@ def test_another_version_of_a_library_is_another_fingerprint(
     assert default_fingerprint(tmp_path) != before
 
 
-@pytest.mark.parametrize("module", ["alignment", "detection", "embedding", "gate", "pipeline", "embeddings"])
+@pytest.mark.parametrize("module", ["detection", "embedding", "feed", "pipeline", "embeddings"])
 def test_changed_code_is_another_fingerprint_and_is_known_as_such(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str
 ) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from app.evaluation.comparisons import compare_all, count_matching_pairs
 from app.evaluation.identification import assign_roles, identify, search
 from app.evaluation.sample import Faces
-from app.models.arrays import Floats
+from app.models.images import Floats
 
 
 def axis(number: int, toward: int | None = None, similarity: float = 1.0) -> Floats:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from app.evaluation.errors import EvaluationError
 from app.evaluation.pairs import Pair
 from app.evaluation.verification import best_threshold, verify
-from app.models.arrays import Floats
+from app.models.images import Floats
 
 Scored = tuple[float | None, bool, int]
 

@@ -17,9 +17,9 @@ from weights_folder import everything
 from app.errors import OnlookerError
 from app.importers import installation
 from app.importers.onnx import OnnxImportOptions, import_onnx, tell_architecture
-from app.models.arrays import Image
 from app.models.detection import load_detector
 from app.models.embedding import load_embedder
+from app.models.images import Image
 from app.models.pipeline import Recogniser
 from app.models.runtime.session import Runtime
 from app.settings import Settings

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.models.alignment import REFERENCE_LANDMARKS, SIZE, align, similarity_transform
+from app.models.feed import REFERENCE_LANDMARKS, SIZE, align, similarity_transform
 
 angles = st.floats(-3.1, 3.1)
 scales = st.floats(0.05, 20)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.models.arrays import Image
 from app.models.detection import CenterFace, Detections, YuNet, load_detector
-from app.models.detection.nms import overlaps, shares, suppress
+from app.models.detection.boxes import overlaps, shares, suppress
+from app.models.images import Image
 from app.models.pipeline import Recogniser
 from app.models.runtime.session import Runtime
 from app.settings import ROOT

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from makers import DIMENSION, make_faces
 
 from app.messages import Faces, Gate, decode, encode
-from app.models.arrays import Floats
 from app.models.detection import (
     FR50,
     MTCNN,
@@ -22,7 +21,8 @@ from app.models.detection import (
     YuNet,
 )
 from app.models.detection.base import MOST, in_pixels_of, one_for_each_face
-from app.models.gate import gate
+from app.models.images import Floats
+from app.models.pipeline import gate
 from app.weights.catalogue import CatalogueError, Input
 
 FEED = Input("RGB", 0.0, 1.0)

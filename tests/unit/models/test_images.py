@@ -13,8 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
-from app.models.arrays import Image
-from app.models.images import ImageError, decode_image, decode_jpeg, encode_jpeg
+from app.models.images import Image, ImageError, decode_image, decode_jpeg, encode_jpeg
 
 LIMIT = 1_000_000
 

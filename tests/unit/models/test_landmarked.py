@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from app.messages import Gate
-from app.models.arrays import Image
 from app.models.chosen import chosen_nets, prepare_nets
 from app.models.detection import Detections, Detector, Landmarked, finds_landmarks
+from app.models.images import Image
 from app.models.pipeline import Recogniser, load_recogniser
 from app.settings import Settings
 from app.weights.catalogue import CatalogueError

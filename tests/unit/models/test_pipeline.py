@@ -10,7 +10,7 @@ from makers import THRESHOLD
 from people_stills import FOLDER, PEOPLE
 
 from app.messages import Gate
-from app.models.arrays import Image
+from app.models.images import Image
 from app.models.pipeline import Recogniser, load_recogniser
 from app.settings import Settings
 from app.weights.catalogue import CatalogueError

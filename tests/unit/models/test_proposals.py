@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from app.models.detection.proposals import Proposals
+from app.models.detection.boxes import Proposals
 
 ANCHORS = 12
 

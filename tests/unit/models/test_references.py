@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scrfd_files import write_scrfd
 
-from app.models.arrays import Image
 from app.models.detection import FR50, SCRFD, Detections, Detector, load_detector
 from app.models.detection.base import one_for_each_face
-from app.models.detection.nms import overlaps
+from app.models.detection.boxes import overlaps
+from app.models.images import Image
 from app.models.pipeline import Recogniser
 from app.models.runtime.session import Runtime
 from app.settings import ROOT

@@ -19,9 +19,8 @@ from standin_nets import (
 )
 
 from app.messages import Gate
-from app.models.arrays import Floats
 from app.models.chosen import chosen_nets
-from app.models.images import decode_jpeg
+from app.models.images import Floats, decode_jpeg
 from app.models.pipeline import Analysis, Recogniser, load_recogniser
 from app.settings import Settings
 

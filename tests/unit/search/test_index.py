@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.models.arrays import Floats
+from app.models.images import Floats
 from app.search import Index, Nearest
-from app.search.chunk import Chunk
+from app.search.index import Chunk
 
 #: Their products are exact in any order: 0, and halves and wholes of both signs.
 VECTORS = [np.array(vector, np.float32) for vector in (*product((-0.5, 0.5), repeat=4), *np.eye(4).tolist())]

@@ -7,8 +7,8 @@ import pytest
 from makers import make_sighting
 
 from app.history.index import Entry
-from app.web import backlog as module
-from app.web.backlog import Backlog
+from app.web import events as module
+from app.web.events import Backlog
 
 
 class News:

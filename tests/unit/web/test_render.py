@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from app.models.images import ImageError, decode_jpeg, encode_jpeg
-from app.web.live.render import render
-from app.web.live.view import NamedFace, View
+from app.web.live.render import NamedFace, View, render
 
 GREY = encode_jpeg(np.full((480, 640, 3), 128, np.uint8), 95)
 ADA = NamedFace((200.0, 200.0, 300.0, 320.0), 0.99, "ada", "Ada", 0.8)

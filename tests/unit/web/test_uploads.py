@@ -12,9 +12,9 @@ from studio import until
 from app.enrolment import Photo, Refusal
 from app.settings import Settings
 from app.tables.gallery import Gallery
-from app.web import uploads as module
+from app.web import form as module
+from app.web.form import Uploads
 from app.web.people import PeopleViews
-from app.web.uploads import Uploads
 
 SETTINGS = Settings(max_uploads=2, upload_bytes=1000)
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from app.models.arrays import Image
 from app.models.embedding import load_embedder
+from app.models.images import Image
 from app.models.pipeline import Recogniser
 from app.models.runtime.session import Runtime
 from app.settings import ROOT

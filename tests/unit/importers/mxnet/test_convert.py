@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from onnx import numpy_helper
 
-from app.models.detection.proposals import Proposals
+from app.models.detection.boxes import Proposals
 from app.models.runtime.rewrite import free_axes, split_prelu
 from app.models.runtime.session import Runtime, Session
 

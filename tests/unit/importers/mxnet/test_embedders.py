@@ -10,8 +10,8 @@ import pytest
 from people_stills import FOLDER, PEOPLE
 
 from app.importers.mxnet import ImportOptions, import_checkpoint
-from app.models.arrays import Image
 from app.models.embedding import Embedder, load_embedder
+from app.models.images import Image
 from app.models.pipeline import Recogniser
 from app.models.runtime.session import Runtime
 from app.settings import Settings

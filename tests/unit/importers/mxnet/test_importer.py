@@ -14,9 +14,9 @@ from app.errors import OnlookerError
 from app.importers import installation
 from app.importers.installation import InstallationError
 from app.importers.mxnet import ImportOptions, import_checkpoint
-from app.models.arrays import Image
 from app.models.detection import load_detector
 from app.models.embedding import load_embedder
+from app.models.images import Image
 from app.models.pipeline import Recogniser
 from app.models.runtime.session import Runtime
 from app.settings import Settings

@@ -9,8 +9,8 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from app.models.arrays import Image
 from app.models.feed import blob
+from app.models.images import Image
 from app.models.pipeline import Recogniser
 from app.models.runtime.rewrite import flush_denormals, free_axes, split_prelu
 from app.models.runtime.session import Runtime
