@@ -18,6 +18,7 @@ from mode import Service
 
 from app.agents import Enrol, Identify, Monitor, Partitions, Recognise
 from app.enrolment import PhotoReader
+from app.errors import OnlookerError
 from app.history import History, Streams
 from app.kafka import (
     Checkpoints,
@@ -34,7 +35,7 @@ from app.messages import Enrolment, encode
 from app.metrics import Metrics
 from app.models import Nets, chosen_nets, load_recogniser
 from app.settings import Settings, load_settings
-from app.tables import AwaitedTable, Gallery, Identities
+from app.tables import AwaitedTable, Gallery, Identities, PatientTableManager
 from app.topics import MAX_MESSAGE_BYTES, Topics, TopicSpec
 from app.tracking import VisitRules
 from app.web import EventViews, HealthViews, PeopleViews, Readiness, SightingViews, StreamViews, mount
@@ -98,10 +99,14 @@ class Onlooker(faust.App):
                 async with asyncio.timeout(_LAST_CHECKPOINTS):
                     await components.publish_statuses()
                     await components.partitions.checkpoint()
+                    await components.identities.written()
                     await consumer.force_commit()
             except TimeoutError:
                 _log.warning("the last checkpoints could not be written: what they stand for is done again")
         components.partitions.drop()
+        if components.identities.writing and not self.should_stop:
+            # Its producer would go on trying, and could bring back whom the next owner has removed meanwhile.
+            await self.crash(OnlookerError("an enrolment could not be written before it was revoked"))
 
     def _new_transport(self) -> TransportT:
         return LedgerTransport(self.conf.broker_consumer, self)
@@ -152,6 +157,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "store": "rocksdb://",
         "Worker": OnlookerWorker,
         "GlobalTable": AwaitedTable,
+        "TableManager": PatientTableManager,
         "datadir": settings.data_dir / "workers" / str(settings.web_port),
         "key_serializer": "raw",
         "value_serializer": "raw",

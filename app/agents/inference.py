@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from app.errors import OnlookerError, one_line
 from app.messages import Frame, Gate
-from app.models import Floats, Image, ImageError, Recogniser, decode_jpeg, encode_jpeg
+from app.models import Floats, Image, Recogniser, decode_jpeg, encode_jpeg
 from app.models.detection import Detections
 
 __all__ = ["Embedded", "InferencePool", "Looked", "NetsError", "TooOld"]
@@ -154,18 +154,18 @@ class InferencePool:
         except Exception as error:
             raise NetsError(f"the nets fail on every picture: {one_line(error)}") from error
 
-    def _look_at(self, frame: Frame) -> Looked | TooOld | ImageError:
+    def _look_at(self, frame: Frame) -> Looked | TooOld | Exception:
         opened = self._open(frame)
         return self._detect([opened])[0] if isinstance(opened, _Opened) else opened
 
-    def _open(self, frame: Frame) -> "_Opened | TooOld | ImageError":
-        """Decode the JPEG of a frame, unless its turn has come too late."""
+    def _open(self, frame: Frame) -> "_Opened | TooOld | Exception":
+        """Decode the JPEG of a frame, unless its turn has come too late; what a bad one raises is its own."""
         if frame.live and time.time() - frame.captured / 1000 > self._max_age:
             return TooOld()
         start = time.perf_counter()
         try:
             return _Opened(decode_jpeg(frame.jpeg), time.perf_counter() - start)
-        except ImageError as error:
+        except Exception as error:
             return error
 
     def _detect(self, opened: "Sequence[_Opened]") -> list[Looked]:

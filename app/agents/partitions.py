@@ -115,7 +115,8 @@ class Partitions:
                         # Those posted before them have landed then, too; one that cannot costs a picture.
                         await asyncio.wait([partition.identified])
                     await self.write(partition, [one for one in partition.streams.values() if one.changed])
-                    if partition.faces is not None:
+                    # Where it was revoked meanwhile, nothing was written: it is somebody else's to do.
+                    if partition.faces is not None and not partition.revoked:
                         partition.faces.done_before(partition.next)
 
     async def write(self, partition: OwnedPartition, streams: Iterable[OwnedStream]) -> None:
@@ -139,6 +140,9 @@ class Partitions:
         found = await self._checkpoints.read(partitions) if partitions else {}
         await self._ready()
         for number, partition in partitions.items():
+            if partition.open.is_set():
+                # In an earlier try, and at work since.
+                continue
             for stored in found[number]:
                 await self._restore(partition, stored)
             partition.open.set()

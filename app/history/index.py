@@ -55,7 +55,8 @@ INSERT INTO sightings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET person = excluded.person, first = excluded.first, last = excluded.last,
     open = excluded.open, revision = excluded.revision, partition = excluded.partition,
     offset = excluded.offset, message = excluded.message
-WHERE excluded.revision >= sightings.revision
+WHERE excluded.revision > sightings.revision
+    OR (excluded.revision = sightings.revision AND excluded.open <= sightings.open)
 """
 
 

@@ -10,11 +10,12 @@ is committed.
 import logging
 import time
 from collections import defaultdict
+from contextlib import suppress
 from typing import Any, ClassVar, Protocol, cast
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as AioTopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import IllegalStateError, KafkaError
 from faust.transport.conductor import Conductor
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, Message
@@ -36,6 +37,8 @@ _TICK, _REBALANCE_SHOWS = 0.5, 5.0
 _FETCH_WAIT = 0.1
 #: Seconds after which what was sought has come.
 _SEEK_SHOWS = 2.0
+#: A broker that lost power, or a topic that was made anew: other messages come with offsets that were seen.
+_LOST = "%s %d: read up to %d, but the log ends at %d, where reading goes on"
 #: Milliseconds to wait for a record that should be there.
 _PATIENCE = 5_000
 
@@ -125,16 +128,20 @@ class LedgerConsumer(driver.Consumer):
             await self.seek_wait(positions)
 
     async def _begins(self, partitions: set[TP]) -> dict[TP, int]:
-        """Return where reading goes on; a partition without a committed offset gets one."""
+        """Return where reading goes on; what has no committed offset, or one beyond its log, gets one."""
         if not partitions:
             return {}
         committed = await self._thread.call_thread(self._committed, partitions)
-        missing = [tp for tp in partitions if committed[tp] is None]
-        first = dict(await self.earliest_offsets(*missing)) if missing else {}
-        fresh = {tp: first[tp] for tp in missing}
+        ends = await self.highwaters(*partitions)
+        missing = [tp for tp, offset in committed.items() if offset is None]
+        fresh = dict(await self.earliest_offsets(*missing)) if missing else {}
+        for tp, offset in committed.items():
+            if offset is not None and offset > ends[tp]:
+                _log.warning(_LOST, *tp, offset, ends[tp])
+                fresh[tp] = ends[tp]
         if fresh:
             await self._commit(fresh)
-        return {tp: fresh[tp] if offset is None else offset for tp, offset in committed.items()}
+        return {tp: fresh[tp] if tp in fresh else cast(int, offset) for tp, offset in committed.items()}
 
     async def _committed(self, partitions: set[TP]) -> dict[TP, int | None]:
         consumer = self._thread._ensure_consumer()
@@ -180,12 +187,19 @@ class LedgerConsumer(driver.Consumer):
             text = "%s %d: the log holds nothing in the %d offsets before %d: deleted before they were read?"
             _log.warning(text, *partition, skipped, first)
         _log.info("%s %d: reading again from %d", *partition, ledger.next)
-        await self.seek_wait({partition: ledger.next})
+        # It may be revoked meanwhile, which the client says in this way.
+        with suppress(IllegalStateError):
+            await self.seek_wait({partition: ledger.next})
 
     async def _first_on_log(self, partition: TP, offset: int) -> int | None:
         """Return the offset of the first record at `offset` or after it; None if the broker does not say."""
         place = AioTopicPartition(*partition)
-        reader = make_consumer(cast(LedgerApp, self.app).settings, enable_auto_commit=False)
+        reader = make_consumer(
+            cast(LedgerApp, self.app).settings,
+            enable_auto_commit=False,
+            # Where the broker deletes what is sought in the very moment, the next that it has is the first.
+            auto_offset_reset="earliest",
+        )
         try:
             await reader.start()
             reader.assign([place])
@@ -231,7 +245,9 @@ class LedgerConsumer(driver.Consumer):
             await self.sleep(_LOOK_EVERY)
             for tp in tuple(self._assigned):
                 if tp in self._ledger and self.flow_active and self._awaits(tp):
-                    await self._look(tp, self._ledger[tp])
+                    # It may be revoked meanwhile, which the client says in this way.
+                    with suppress(IllegalStateError):
+                        await self._look(tp, self._ledger[tp])
 
     def _awaits(self, tp: TP) -> bool:
         """Tell whether what is fetched of a partition would be with its agent at once."""
@@ -242,13 +258,22 @@ class LedgerConsumer(driver.Consumer):
     async def _look(self, tp: TP, ledger: PartitionLedger) -> None:
         position = await self.position(tp)
         awaited, looks = self._stuck.get(tp, (-1, 0))
-        if position is None or position <= ledger.next:
+        if position is not None and position < ledger.next and await self._is_shorter(tp, ledger):
+            await self._begin_anew()
+        elif position is None or position <= ledger.next:
             self._stuck.pop(tp, None)
         elif awaited == ledger.next and looks >= _LOOKS:
             del self._stuck[tp]
             await self.read_again(tp, ledger)
         else:
             self._stuck[tp] = (ledger.next, looks + 1 if awaited == ledger.next else 1)
+
+    async def _is_shorter(self, tp: TP, ledger: PartitionLedger) -> bool:
+        """Tell whether a log, of which the client has gone back by itself, ends before what was read."""
+        end = (await self.highwaters(tp))[tp]
+        if end < ledger.next:
+            _log.warning(_LOST, *tp, ledger.next, end)
+        return end < ledger.next
 
 
 class LedgerTransport(driver.Transport):

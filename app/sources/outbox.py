@@ -187,9 +187,11 @@ class Outbox:
                 )
                 await _stop(self._producer, deliver=False)
                 self._producer = await self._connect_at_last()
-                unsent, self._unsent = self._unsent, []
-                for message in unsent:
-                    await self._hand_over_again(message)
+                for _ in range(len(self._unsent)):
+                    # Taken away when it is on its way: who ends meanwhile counts what is not.
+                    await self._hand_over_again(self._unsent[0])
+                    del self._unsent[0]
+                    self._count()
 
     async def _hand_over_again(self, message: _Message) -> None:
         try:

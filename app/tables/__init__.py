@@ -2,5 +2,6 @@
 
 from app.tables.gallery import Gallery
 from app.tables.identities import AwaitedTable, Identities
+from app.tables.recovery import PatientTableManager
 
-__all__ = ["AwaitedTable", "Gallery", "Identities"]
+__all__ = ["AwaitedTable", "Gallery", "Identities", "PatientTableManager"]

@@ -67,12 +67,24 @@ class Identities:
             on_changelog_event=self._on_changelog_event,
             help="Enrolled people.",
         )
+        #: No change is on its way to the changelog.
+        self._written = asyncio.Event()
+        self._written.set()
         # The settings of the application say so.
         self.table = cast(AwaitedTable, table)
         self.table.on_recover(self.rebuild)
         metrics.people.set_function(lambda: len(gallery.people))
         metrics.unreadable_people.set_function(lambda: len(gallery.unreadable))
         metrics.templates.set_function(lambda: gallery.templates)
+
+    @property
+    def writing(self) -> bool:
+        """Tell whether a change is on its way to the changelog."""
+        return not self._written.is_set()
+
+    async def written(self) -> None:
+        """Wait until no change is on its way."""
+        await self._written.wait()
 
     async def apply(self, enrolment: Enrolment) -> None:
         """Carry out an enrolment; only inside the agent that owns the table.
@@ -97,6 +109,13 @@ class Identities:
 
     async def _write(self, key: bytes, value: bytes | None) -> None:
         """Change the table; returns once its changelog, which all others read, has the change."""
+        self._written.clear()
+        try:
+            await self._insist(key, value)
+        finally:
+            self._written.set()
+
+    async def _insist(self, key: bytes, value: bytes | None) -> None:
         wait = _FIRST_WAIT
         while True:
             self._change(key, value)

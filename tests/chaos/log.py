@@ -41,8 +41,11 @@ class Log:
     committed: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def newest(self) -> list[Sighting]:
-        """Return the version of each sighting that a reader is to keep: the furthest, of these the last."""
-        return [max(reversed(versions), key=lambda one: one.revision) for versions in self.sightings.values()]
+        """Return the version of each sighting that is to be kept: the furthest, of these an end, the last."""
+        return [
+            max(reversed(versions), key=lambda one: (one.revision, not one.open))
+            for versions in self.sightings.values()
+        ]
 
     def outcomes(self, place: Place) -> int:
         """Return how many things became of a frame."""

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import faust
 import pytest
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from faust.types import TP
 from faust.types.transports import TransportT
@@ -123,6 +123,18 @@ class Desk:
         offsets = await self.admin.list_consumer_group_offsets(f"group-of-{self.topic}")
         return {place.partition: kept.offset for place, kept in offsets.items()}
 
+    async def commit(self, partition: int, offset: int) -> None:
+        """Commit this offset for the workers, of which none is there."""
+        reader = AIOKafkaConsumer(
+            bootstrap_servers=self._broker.bootstrap,
+            group_id=f"group-of-{self.topic}",
+            enable_auto_commit=False,
+        )
+        async with reader:
+            place = TopicPartition(self.topic, partition)
+            reader.assign([place])
+            await reader.commit({place: offset})
+
     async def commits(self, *offsets: int) -> None:
         """Wait until these offsets are committed."""
         async with asyncio.timeout(60):
@@ -223,3 +235,42 @@ async def test_what_was_deleted_before_it_was_read_is_passed_over(
     await worker.has(4, 0)
     assert worker.offsets(0) == [6, 7, 8, 9]
     await desk.commits(10, 0)
+
+
+async def test_a_log_that_is_shorter_than_what_was_committed_goes_on_at_its_end(desk: Desk) -> None:
+    """As after a power failure: what comes next has offsets that were committed before."""
+    await desk.worker()
+    await desk.commits(0, 0)
+    await desk.write(*[0, 1] * 10)
+    await desk.stop()
+    await desk.commit(0, 17)
+    worker = await desk.worker()
+    await desk.commits(10, 0)
+    worker.begin.set()
+    await worker.has(0, 10)
+    await desk.write(*[0] * 3)
+    await worker.has(3, 10)
+    assert worker.offsets(0) == [10, 11, 12]
+    await desk.commits(13, 10)
+
+
+async def test_a_log_that_gets_shorter_under_a_worker_goes_on_at_its_end(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_REBALANCE_SHOWS", 0.5)
+    worker = await desk.worker()
+    worker.begin.set()
+    await desk.write(*[0, 1] * 10)
+    await worker.has(10, 10)
+    await desk.commits(10, 10)
+    # As if it had read more, of which the log knows nothing: the client asks for it, and is sent back.
+    consumer: Any = worker.app.consumer
+    worker.app.ledger[desk.topic, 0].next = 17
+    await consumer.seek_wait({TP(desk.topic, 0): 17})
+    await until(
+        lambda: (desk.topic, 0) in worker.app.ledger and worker.app.ledger[desk.topic, 0].next == 10, PATIENCE
+    )
+    await desk.write(*[0] * 3)
+    await worker.has(13, 10)
+    assert worker.offsets(0)[10:] == [10, 11, 12]
+    await desk.commits(13, 10)

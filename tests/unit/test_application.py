@@ -12,6 +12,7 @@ from faust.types import TP
 from app import application as module
 from app.application import create_app
 from app.settings import ROOT, Settings
+from app.tables.recovery import PatientRecovery
 from app.topics import Topics
 
 
@@ -104,6 +105,20 @@ async def test_who_was_thrown_out_writes_nothing_for_others_have_gone_on(
     assert await revocation.run() == ["drop"]
 
 
+@pytest.mark.parametrize("stopping", [False, True])
+async def test_who_could_not_write_an_enrolment_before_it_was_revoked_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopping: bool
+) -> None:
+    """Its producer would write it later: after the next owner may have removed the same person."""
+    app = make(tmp_path)
+    monkeypatch.setattr(module, "_LAST_CHECKPOINTS", 0.01)
+    app.components.identities._written.clear()
+    if stopping:
+        app._stopped.set()
+    assert (await Revocation(app, monkeypatch).run())[-1] == "drop"
+    assert bool(app.crashed) is not stopping
+
+
 @pytest.mark.parametrize("stuck", ["statuses", "checkpoint", "commit"])
 async def test_others_do_not_wait_for_ever_for_what_cannot_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, stuck: str
@@ -115,3 +130,9 @@ async def test_others_do_not_wait_for_ever_for_what_cannot_be_written(
     assert done[-1] == "drop"
     assert stuck not in done
     assert "is done again" in caplog.text
+
+
+def test_a_recovery_that_takes_too_long_begins_anew(tmp_path: Path) -> None:
+    app = make(tmp_path)
+    assert isinstance(app.tables.recovery, PatientRecovery)
+    assert app.tables.recovery is app.tables.recovery

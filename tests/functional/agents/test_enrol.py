@@ -180,10 +180,12 @@ async def test_a_wish_is_done_when_the_changelog_has_it(office: Office) -> None:
         await until(lambda: office.changelog.changes)
         await asyncio.sleep(0.02)
         assert office.ledger.committable == 0
+        assert office.identities.writing
         # Nor is she named before the others may know of her.
         assert not office.gallery.people
         office.changelog.open.set()
         await until(lambda: office.ledger.committable == 1)
+        await office.identities.written()
     assert set(office.gallery.people) == {"ada"}
 
 

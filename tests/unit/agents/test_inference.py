@@ -138,6 +138,21 @@ async def test_no_frames_are_no_work() -> None:
 
 
 @pytest.mark.parametrize("beside", [0, 2], ids=["alone", "among others"])
+async def test_a_picture_that_breaks_the_decoder_leaves_others_alone(
+    beside: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decode(jpeg: bytes) -> Image:
+        if jpeg == b"breaks":
+            raise MemoryError("no room for it")
+        return decode_jpeg(jpeg)
+
+    monkeypatch.setattr(module, "decode_jpeg", decode)
+    with pool_of(Nets()) as pool:
+        outcomes = await pool.look([make_frame(b"breaks"), *[frame(64)] * beside])
+    assert widths(outcomes) == [MemoryError] + [64] * beside
+
+
+@pytest.mark.parametrize("beside", [0, 2], ids=["alone", "among others"])
 async def test_a_bad_picture_leaves_others_alone(beside: int) -> None:
     nets = Nets()
     bad = make_frame(b"\xff\xd8\xff junk \xff\xd9")

@@ -8,6 +8,7 @@ import pytest
 from makers import KeptDelivery, make_received, make_sighting, make_status, newer
 from studio import until
 
+from app.agents import partitions as module
 from app.agents.partitions import OwnedPartition, Partitions
 from app.kafka.checkpoints import Stored
 from app.kafka.dead_letters import DeadLetters
@@ -304,6 +305,42 @@ async def test_a_partition_that_was_revoked_writes_nothing(desk: Desk) -> None:
     await desk.partitions.checkpoint()
     assert desk.log.written == []
     assert list(desk.partitions) == desk.partitions.monitors == []
+
+
+async def test_what_is_revoked_while_it_is_written_is_not_done(desk: Desk) -> None:
+    """The stream that was not written would go on behind faces that nobody would see again."""
+    (partition,) = await desk.assign(0)
+    desk.take_in(partition, 5, "door")
+    desk.delivery.open.clear()
+    partition.identified = desk.delivery.post(TOPICS.identifications, b"door", b"somebody", 0)
+    writing = asyncio.create_task(desk.partitions.checkpoint())
+    await settle()
+    # The ledger is open still: what is committable may yet be committed.
+    desk.partitions.drop()
+    desk.delivery.open.set()
+    await writing
+    assert (desk.log.written, desk.ledger.committable()) == ([], {})
+
+
+async def test_what_is_opened_in_a_second_try_leaves_alone_who_is_at_work(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object) -> None:
+        raise OSError("no room for the dead letter")
+
+    monkeypatch.setattr(module, "_RETRY", 0.01)
+    refused = Stored(make_received(), None, MessageError("malformed", "bad"))
+    desk.log.stored = {0: [stored("door", 7)], 1: [refused, stored("yard", 3, 1)]}
+    with monkeypatch.context() as patch:
+        patch.setattr(desk.partitions._dead_letters, "send", refuse)
+        desk.partitions.assign([0, 1])
+        first, second = desk.partitions
+        await until(first.open.is_set)
+        first.stream("door").next = 12
+        await until(lambda: len(desk.log.asked) > 2)
+        assert not second.open.is_set()
+    await until(second.open.is_set)
+    assert (first.stream("door").next, second.stream("yard").next) == (12, 3)
 
 
 async def test_who_waits_for_a_partition_that_is_revoked_is_let_go(desk: Desk) -> None:

@@ -194,6 +194,15 @@ async def test_the_newer_version_stays(
     assert await history.positions() == {0: len(revisions)}
 
 
+@pytest.mark.parametrize("other", [8, 9], ids=["of the same revision", "that was opened again"])
+async def test_an_end_is_not_undone_by_what_was_on_its_way_before_it(history: History, other: int) -> None:
+    """Who takes over a silent stream ends its sighting at the revision that the owner before had reached."""
+    await history.add([seen("a", 0, revision=8, open=False)])
+    await history.add([seen("a", 1, revision=other, open=True)])
+    found = await history.get("a")
+    assert found and found.open is (other == 9)
+
+
 async def test_an_older_version_changes_nothing_that_can_be_asked_for(history: History) -> None:
     await history.add([seen("a", 0, revision=9, person="ada", first=NOW - 5, last=NOW, open=False)])
     await history.add([seen("a", 1, revision=8, person="bob", first=NOW - 9, last=NOW - 2, open=True)])

@@ -45,6 +45,8 @@ class Thread:
         self.committed: dict[TP, int | None] = {}
         self.earliest: dict[TP, int] = {}
         self.positions: dict[TP, int | None] = {}
+        #: Where the log of a partition ends, if not far beyond what is told of here.
+        self.ends: dict[TP, int] = {}
         self.commits: list[dict[TP, int]] = []
         self.seeks: list[dict[TP, int]] = []
         #: What the next commits answer; True when there is nothing more.
@@ -70,6 +72,9 @@ class Thread:
 
     async def earliest_offsets(self, *partitions: TP) -> Mapping[TP, int]:
         return {partition: self.earliest[partition] for partition in partitions}
+
+    async def highwaters(self, *partitions: TP) -> Mapping[TP, int]:
+        return {partition: self.ends.get(partition, 1000) for partition in partitions}
 
     async def commit(self, offsets: Mapping[TP, int]) -> bool:
         self.commits.append(dict(offsets))
@@ -144,6 +149,17 @@ async def test_a_partition_is_sought_also_where_nothing_or_the_very_first_is_com
     # Or what is deleted meanwhile, or written, would be read by nobody.
     assert desk.thread.commits == [{SECOND: 5}]
     assert desk.ledger.committable() == {}
+
+
+async def test_a_log_that_lost_what_was_read_goes_on_at_its_end(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What comes next has offsets that were seen before, and is not what was seen."""
+    desk.thread.ends = {FIRST: 4, SECOND: 9}
+    await desk.assign(p0=7, p1=9)
+    assert {tp: desk.ledger[tp].next for tp in desk.ledger} == {FIRST: 4, SECOND: 9}
+    assert (desk.thread.commits, desk.thread.seeks) == ([{FIRST: 4}], [{FIRST: 4, SECOND: 9}])
+    assert "frames 0: read up to 7, but the log ends at 4, where reading goes on" in caplog.messages
 
 
 async def test_nothing_is_assigned_and_nothing_is_asked_for(desk: Desk) -> None:
@@ -436,6 +452,20 @@ async def test_what_was_fetched_has_some_time_to_arrive(desk: Desk, reader: Read
         assert desk.thread.seeks == [{FIRST: 7}], looks
         await desk.consumer._look(FIRST, ledger)
     assert desk.thread.seeks == [{FIRST: 7}, {FIRST: 7}]
+
+
+@pytest.mark.parametrize(("end", "lost"), [(6, True), (8, False), (9, False)])
+async def test_what_is_known_is_dropped_where_the_log_loses_what_was_read(
+    end: int, lost: bool, desk: Desk, clock: Clock
+) -> None:
+    await desk.assign(p0=7)
+    ledger = desk.work(FIRST, 7)
+    desk.thread.ends[FIRST], desk.thread.positions[FIRST] = end, 6
+    desk.thread.committed[FIRST] = 8
+    await desk.consumer._look(FIRST, ledger)
+    assert ledger.closed is lost
+    assert desk.app.opened == ([set(), {FIRST}] if lost else [])
+    assert desk.ledger[FIRST].next == (end if lost else 8)
 
 
 async def test_what_goes_on_is_not_read_again(desk: Desk, reader: Reader, clock: Clock) -> None:
