@@ -23,7 +23,7 @@ lint: setup
 bench: setup
 	@$(BIN)/python benchmarks/run.py
 
-# An hour of killing, pausing and starving workers and Kafka; the table goes to var/chaos.json.
+# Three quarters of an hour of killing, pausing and starving workers and Kafka; the table goes to var/chaos.json.
 chaos: setup
 	$(BIN)/pytest tests/chaos --full
 

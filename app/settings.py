@@ -96,7 +96,7 @@ class Settings(BaseSettings):
     replication: Positive = Field(1, description="Replication factor of the topics that are created.")
     partitions: Positive = Field(
         8,
-        description="Partitions of `frames`, `recordings`, `faces` and `sightings`: the most workers that can share the work.",
+        description="Partitions of all topics by stream (`frames`, `recordings`, `faces`, `checkpoints`, `identifications`, `sightings`): the most workers that can share the work.",
     )
     broker_wait: float = Field(
         15, ge=0, description="Seconds that a worker waits for Kafka to answer when it starts."
