@@ -12,8 +12,11 @@ STAMP := $(VENV)/.installed
 run: setup
 	@exec $(BIN)/onlooker up
 
+# All that a fresh machine can run, where hardly anything may be skipped; then, where they are beside this
+# checkout, what is tried on originals that cannot be published.
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest --originals none --most-skips 20
+	@test ! -d ../shared/data || $(BIN)/pytest --originals only
 
 lint: setup
 	$(BIN)/ruff format --check app tests benchmarks
@@ -40,7 +43,7 @@ $(STAMP): setup.cfg pyproject.toml
 		version=$$($(BIN)/python -m pip show opencv-python | sed -n 's/^Version: //p'); \
 		$(BIN)/python -m pip uninstall -q -y opencv-python; \
 		$(BIN)/python -m pip install --disable-pip-version-check -q opencv-python-headless==$$version; }
-	@$(BIN)/onlooker models pull centerface faceplugin-512 demo-portraits
+	@$(BIN)/onlooker models pull centerface faceplugin-512 demo-portraits demo-groups
 	@$(BIN)/onlooker broker --fetch
 	@touch $@
 

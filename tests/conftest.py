@@ -10,13 +10,16 @@ from typing import Any
 
 import av
 import cv2
-import numpy as np
+import media.stills
 import pytest
 from cluster import Cluster
 from hypothesis import settings as hypothesis_settings
+from media.clips import make_clip
+from scrfd_files import write_scrfd
 
 from app.broker import Broker, JarsUnavailableError, free_port, prepare_jars
 from app.errors import OnlookerError
+from app.importers import OnnxImportOptions, import_onnx
 from app.models.images import Image
 from app.models.pipeline import Recogniser, load_recogniser
 from app.settings import Settings
@@ -30,26 +33,30 @@ hypothesis_settings.load_profile("ci" if os.environ.get("CI") else "desk")
 
 ROOT = Path(__file__).resolve().parent.parent
 
-
-@pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """Return the folder of real media and checkpoints, or skip."""
-    folder = ROOT.parent / "shared" / "data"
-    if not folder.is_dir():
-        pytest.skip("the shared media folder is not beside this checkout")
-    return folder
+pytest_plugins = ["budget"]
 
 
 @pytest.fixture(scope="session")
-def clip(shared_data: Path) -> Path:
-    """Return a recording of 275 frames: 9 seconds of singers, and at the end their audience."""
-    return shared_data / "video" / "short_hamilton_clip.mp4"
+def photographs() -> Path:
+    """Return the folder of the photographs that the tests' media are made from, or skip."""
+    try:
+        for name in ("demo-portraits", "demo-groups"):
+            ensure(name, Settings(weights_dir=ROOT / "weights"))
+    except OnlookerError as error:
+        pytest.skip(f"the photographs cannot be had: {error}")
+    return ROOT / "weights"
 
 
 @pytest.fixture(scope="session")
-def portrait(shared_data: Path) -> bytes:
-    """Return a photograph of somebody who is in the audience, taken elsewhere."""
-    return (shared_data / "stills/face_recognition/tests/test_images/obama3.jpg").read_bytes()
+def clip(photographs: Path) -> Path:
+    """Return a recording of 275 frames: three on a stage, and at the end who listens to them."""
+    return make_clip("stage")
+
+
+@pytest.fixture(scope="session")
+def portrait(photographs: Path) -> bytes:
+    """Return a photograph of somebody who listens, taken elsewhere."""
+    return (photographs / "demo-portraits" / "obama3.jpg").read_bytes()
 
 
 @pytest.fixture(scope="session")
@@ -81,15 +88,20 @@ def recogniser(weights: Path) -> Recogniser:
 
 
 @pytest.fixture(scope="session")
-def still(shared_data: Path) -> Callable[[str], Image]:
-    """Return what reads a real photograph, named below the folder of stills, to BGR."""
+def boxes_only(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a weights folder with the default nets, and a detector `boxes` that finds no landmarks."""
+    folder = tmp_path_factory.mktemp("boxes")
+    for name in ("centerface.onnx", "faceplugin-512.onnx"):
+        (folder / name).symlink_to(weights / name)
+    write_scrfd(folder / "made.onnx", landmarks=False)
+    import_onnx(folder / "made.onnx", folder, OnnxImportOptions(name="boxes"))
+    return folder
 
-    def read(name: str) -> Image:
-        image = cv2.imread(str(shared_data / "stills" / name))
-        assert image is not None, name
-        return np.asarray(image, dtype=np.uint8)
 
-    return read
+@pytest.fixture(scope="session")
+def still(photographs: Path) -> Callable[[str], Image]:
+    """Return what reads a photograph, or draws a picture, by its name in `media.stills`, to BGR."""
+    return media.stills.still
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["VERSIONS", "Net", "params_bytes"]
+__all__ = ["VERSIONS", "Net", "embedder_net", "params_bytes"]
 
 #: Version -> magic number; the oldest has none.
 VERSIONS = {"oldest": None, "1": 0xF993FAC8, "2": 0xF993FAC9, "3": 0xF993FACA}
@@ -83,3 +83,15 @@ class Net:
         Path(f"{prefix}-symbol.json").write_bytes(self.symbol_bytes())
         Path(f"{prefix}-{epoch:04d}.params").write_bytes(params_bytes(self.params))
         return prefix
+
+
+def embedder_net(size: int = 112, dimension: int = 64) -> Net:
+    """Return a small embedder of faces, with weights drawn from a seed."""
+    net = Net()
+    node = net.op("_minus_scalar", "minus", [net.variable("data")], scalar=127.5)
+    node = net.op("_mul_scalar", "times", [node], scalar=0.0078125)
+    node = net.convolution("conv", node, 3, stride=(8, 8))
+    side = (size - 3) // 8 + 1
+    weight = net.variable("fc_weight", dimension, 4 * side * side)
+    net.op("FullyConnected", "fc", [node, weight], num_hidden=dimension, no_bias=True)
+    return net

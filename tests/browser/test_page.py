@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 import pytest
+from media.stills import TWO_PEOPLE
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect
+
+from app.models.images import Image, encode_jpeg
 
 if TYPE_CHECKING:
     from tests.browser.conftest import Site
@@ -66,9 +69,17 @@ def watched(context: BrowserContext, site: "Site") -> Iterator[Watched]:
 
 
 @pytest.fixture
-def photograph(shared_data: Path) -> Path:
+def photograph(photographs: Path) -> Path:
     """A photograph of one who is in the clip, taken elsewhere."""
-    return shared_data / "stills/face_recognition/tests/test_images/obama3.jpg"
+    return photographs / "demo-portraits" / "obama3.jpg"
+
+
+@pytest.fixture
+def two_people(still: Callable[[str], Image], tmp_path: Path) -> Path:
+    """A photograph of two."""
+    path = tmp_path / "two people.jpg"
+    path.write_bytes(encode_jpeg(still(TWO_PEOPLE)))
+    return path
 
 
 def _wait_until(page: Page, holds: Callable[[], bool]) -> None:
@@ -170,13 +181,13 @@ def test_who_is_enrolled_is_named_on_the_stream_and_in_the_list(watched: Watched
         _delete(page, "Barack Obama")
 
 
-def test_a_refused_photograph_says_why(watched: Watched, shared_data: Path, tmp_path: Path) -> None:
+def test_a_refused_photograph_says_why(watched: Watched, two_people: Path, tmp_path: Path) -> None:
     text = tmp_path / "letter.jpg"
     text.write_text("Dear Onlooker, this is a letter.")
     wall = tmp_path / "wall.png"
     cv2.imwrite(str(wall), np.full((480, 640, 3), 180, np.uint8))
     page = watched.page
-    _enrol(page, "Nobody", [text, wall, shared_data / "stills/face_recognition/examples/two_people.jpg"])
+    _enrol(page, "Nobody", [text, wall, two_people])
     photos = page.get_by_role("list", name="Chosen photographs").locator("> li")
     expect(photos.nth(0)).to_contain_text("not a JPEG, PNG or WebP", timeout=_SLOW)
     expect(photos.nth(1)).to_contain_text("No face was found")
@@ -185,9 +196,9 @@ def test_a_refused_photograph_says_why(watched: Watched, shared_data: Path, tmp_
     expect(page.get_by_role("heading", name="Nobody", exact=True)).to_have_count(0)
 
 
-def test_a_face_is_chosen_by_keyboard(watched: Watched, shared_data: Path) -> None:
+def test_a_face_is_chosen_by_keyboard(watched: Watched, two_people: Path) -> None:
     page = watched.page
-    _enrol(page, "Second of two", [shared_data / "stills/face_recognition/examples/two_people.jpg"])
+    _enrol(page, "Second of two", [two_people])
     first = page.get_by_role("radio", name=re.compile("Face 1"))
     expect(first).to_be_focused(timeout=_SLOW)
     first.press("ArrowRight")

@@ -3,32 +3,21 @@
 import sys
 from pathlib import Path
 
-import pytest
 from cluster import Program, clean_environment
 
 from app.broker import free_port
-from app.importers.mxnet import ImportOptions, import_checkpoint
 
 SAID = (
-    "onlooker: retinaface finds no landmarks, so that faces can be neither aligned nor embedded:"
+    "onlooker: boxes finds no landmarks, so that faces can be neither aligned nor embedded:"
     " set ONLOOKER_LANDMARKER=centerface, or another detector that finds them"
 )
 
 
-@pytest.fixture
-def folder(weights: Path, shared_data: Path, tmp_path: Path) -> Path:
-    """Return a weights folder with a detector that finds no landmarks."""
-    (tmp_path / "faceplugin-512.onnx").symlink_to(weights / "faceplugin-512.onnx")
-    checkpoint = shared_data / "mxnet" / "retinaface-mobile" / "16and32"
-    import_checkpoint(checkpoint, 0, tmp_path, ImportOptions(name="retinaface"))
-    return tmp_path
-
-
-def test_a_detector_without_landmarks_and_nothing_for_these(folder: Path, tmp_path: Path) -> None:
+def test_a_detector_without_landmarks_and_nothing_for_these(boxes_only: Path, tmp_path: Path) -> None:
     port = free_port()
     environment = clean_environment(
-        weights_dir=folder,
-        detector="retinaface",
+        weights_dir=boxes_only,
+        detector="boxes",
         data_dir=tmp_path / "data",
         # Nobody is there, and it would be waited for.
         broker=f"kafka://127.0.0.1:{free_port()}",

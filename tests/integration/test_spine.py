@@ -25,8 +25,8 @@ from app.topics import Topics
 from app.web.events import parse_positions
 
 FRAMES = 275
-#: Obama listens to the singers in the last frames of the clip, and in none before.
-OBAMA_FROM = 212
+#: Obama listens in the last frames of the clip, and in none before.
+OBAMA_FROM = 230
 THRESHOLD = 0.49
 
 Array = NDArray[Any]

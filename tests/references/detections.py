@@ -28,13 +28,14 @@ from app.progress import console_progress
 from app.settings import ROOT
 
 HERE = Path(__file__).parent
-STILL = "groups/t1.jpg"
+#: A photograph among the originals, and one that set-up fetches.
+ORIGINAL, FETCHED = "groups/t1.jpg", "demo-groups/sample3.jpg"
 Net = Callable[..., dict[str, np.ndarray]]
 
 
-def read(data: Path, width: int, height: int) -> np.ndarray:
-    """Return the still in this size, float64 BGR."""
-    image = cv2.imread(str(data / "stills" / STILL))
+def read(path: Path, width: int, height: int) -> np.ndarray:
+    """Return a photograph in this size, float64 BGR."""
+    image = cv2.imread(str(path))
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR).astype(float)
 
 
@@ -68,7 +69,7 @@ def overlap(one: list[float], other: list[float], smaller: bool) -> float:
 def mtcnn(data: Path, oracle: Oracle) -> dict:
     """The port to MXNet: whole pixels, and in the end the overlap with the smaller of two."""
     width, height = 640, 443
-    image = read(data, width, height)
+    image = read(data / "stills" / ORIGINAL, width, height)
     first, second, third = (mxnet(oracle, data / f"mxnet/mtcnn/det{n}", 1) for n in (1, 2, 3))
 
     def fed(crop: np.ndarray) -> np.ndarray:
@@ -137,7 +138,7 @@ def decoded(anchor: list[float], delta: np.ndarray) -> list[float]:
 def retinaface(data: Path, oracle: Oracle) -> dict:
     """Every candidate of at least 0.5, surest first, before suppression."""
     width, height = 640, 448
-    image = read(data, width, height)[..., ::-1]
+    image = read(data / "stills" / ORIGINAL, width, height)[..., ::-1]
     found = mxnet(oracle, data / "mxnet/retinaface-mobile/16and32", 0)(data=planes(image))
     rows = []
     for stride, scales in ((32, (32, 16)), (16, (8, 4))):
@@ -158,7 +159,7 @@ def fr50(data: Path, oracle: Oracle, work: Path) -> dict:
     subprocess.run([sys.executable, str(maker), "fr50", str(work)], check=True)
     width, height = 867, 600
     whole = (work / "fr50-symbol.json").read_bytes()
-    image = planes(read(data, width, height)[..., ::-1])
+    image = planes(read(data / "stills" / ORIGINAL, width, height)[..., ::-1])
     regions = [node["name"] for node in json.loads(whole)["nodes"] if node["op"] == "Custom"]
     (rois,) = regions
     rpn = cut_graph(whole, rois, ["rpn_cls_prob_reshape", "rpn_bbox_pred"])
@@ -192,10 +193,10 @@ def fr50(data: Path, oracle: Oracle, work: Path) -> dict:
     return told(width, height, suppressed(faces, 0.3))
 
 
-def scrfd(data: Path) -> dict:
+def scrfd() -> dict:
     """Every candidate of at least 0.5 of the net of `scrfd_files`, whose sums are taken place by place."""
-    width, height = 640, 448
-    image = (read(data, width, height)[..., ::-1].transpose(2, 0, 1) - 127.5) / 128
+    width, height = 640, 512
+    image = (read(ROOT / "weights" / FETCHED, width, height)[..., ::-1].transpose(2, 0, 1) - 127.5) / 128
     rows = []
     for stride in STRIDES:
         kernels = {kind: scrfd_weights(stride, kind).astype(float) for kind in COLUMNS}
@@ -216,12 +217,12 @@ def scrfd(data: Path) -> dict:
                     points = sums["kps"][10 * each : 10 * each + 10].reshape(5, 2) * stride + (x, y)
                     box = [x - sides[0], y - sides[1], x + sides[2], y + sides[3]]
                     rows.append([*box, score, *points.reshape(-1)])
-    return told(width, height, rows, inclusive=False)
+    return told(width, height, rows, still=FETCHED, inclusive=False)
 
 
-def centerface(data: Path) -> dict:
+def centerface() -> dict:
     """Every candidate of at least 0.5, surest first, before suppression; the published net, at any size."""
-    width, height = 640, 448
+    width, height = 640, 512
     model = onnx.load(ROOT / "weights" / "centerface.onnx")
     shapes = {
         value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in model.graph.input
@@ -236,7 +237,7 @@ def centerface(data: Path) -> dict:
     options = ort.SessionOptions()
     options.log_severity_level = 3
     session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    found = session.run(None, {pixels: planes(read(data, width, height)[..., ::-1])})
+    found = session.run(None, {pixels: planes(read(ROOT / "weights" / FETCHED, width, height)[..., ::-1])})
     heat, scale, offset, points = (output[0].astype(float) for output in found)
     rows = []
     for y in range(height // 4):
@@ -252,13 +253,13 @@ def centerface(data: Path) -> dict:
                 for place in (points[2 * j + 1, y, x] * wide + left, points[2 * j, y, x] * high + top)
             ]
             rows.append([left, top, left + wide, top + high, heat[0, y, x], *places])
-    return told(width, height, rows, inclusive=False)
+    return told(width, height, rows, still=FETCHED, inclusive=False)
 
 
 def yunet(data: Path) -> dict:
     """Every candidate of at least 0.5, surest first: a threshold of 1 lets OpenCV suppress none."""
     width, height = 640, 448
-    image = read(data, width, height).round().astype(np.uint8)
+    image = read(data / "stills" / ORIGINAL, width, height).round().astype(np.uint8)
     net = cv2.FaceDetectorYN.create(
         str(data / "models" / "yunet_s_640_640.onnx"), "", (width, height), 0.5, 1.0, 5000
     )
@@ -268,14 +269,16 @@ def yunet(data: Path) -> dict:
     return told(width, height, rows, inclusive=False)
 
 
-def told(width: int, height: int, rows: list[list[float]], *, inclusive: bool = True) -> dict:
+def told(
+    width: int, height: int, rows: list[list[float]], *, still: str = ORIGINAL, inclusive: bool = True
+) -> dict:
     """Return the reference; where boxes end with a pixel, that pixel's far edge is what is told."""
     rows = sorted(rows, key=lambda row: -row[4])
     edge = 1 if inclusive else 0
     boxes = [[row[0], row[1], row[2] + edge, row[3] + edge] for row in rows]
     points = [np.reshape(row[5:], (-1, 2)).round(3).tolist() for row in rows]
     return {
-        "still": STILL,
+        "still": still,
         "size": [width, height],
         "boxes": np.round(boxes, 3).tolist(),
         "scores": [round(float(row[4]), 5) for row in rows],
@@ -288,9 +291,9 @@ def main() -> None:
     work.mkdir(exist_ok=True)
     oracle = cache(lambda: prepare_oracle(work, console_progress()))
     makers = {
-        "centerface": lambda: centerface(data),
+        "centerface": centerface,
         "yunet": lambda: yunet(data),
-        "scrfd": lambda: scrfd(data),
+        "scrfd": scrfd,
         "retinaface": lambda: retinaface(data, oracle()),
         "mtcnn": lambda: mtcnn(data, oracle()),
         "fr50": lambda: fr50(data, oracle(), work),

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -90,7 +91,13 @@ def fr50(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> FR50:
     return FR50([runtime.load(model) for model in models], Input("RGB", 0.0, 1.0), score=0.5)
 
 
-@pytest.fixture(params=["recogniser", "yunet_recogniser", "mtcnn_recogniser", "retinaface_recogniser"])
+def _original(name: str) -> Any:
+    return pytest.param(name, marks=pytest.mark.originals)
+
+
+@pytest.fixture(
+    params=["recogniser", *map(_original, ("yunet_recogniser", "mtcnn_recogniser", "retinaface_recogniser"))]
+)
 def each_recogniser(request: pytest.FixtureRequest) -> Recogniser:
     """Each detector in turn, with the same embedder."""
     found: Recogniser = request.getfixturevalue(request.param)

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 from makers import THRESHOLD, axis, make_faces, make_person, make_template
+from media.stills import PEOPLE
 from studio import until
 from workbench import Desk, Stage, faces_of
 
@@ -15,8 +16,6 @@ from app.models.pipeline import Nets, Recogniser
 from app.tables.gallery import Gallery
 from app.tracking.state import read_state
 from app.tracking.visits import VisitTracker
-
-TRAIN = "face_recognition/examples/knn_examples/train"
 
 
 @pytest.fixture
@@ -43,25 +42,27 @@ async def test_a_real_person_on_another_photograph_is_named(
     stage: Stage, recogniser: Recogniser, nets: Nets, photo: Any
 ) -> None:
     def look(name: str) -> Any:
-        return recogniser.analyse(decode_jpeg(photo(f"{TRAIN}/{name}")))
+        return recogniser.analyse(decode_jpeg(photo(name)))
 
     gallery = Gallery(nets.embedder, THRESHOLD, margin=0.05)
-    for person, name in {"obama": "obama/obama.jpg", "biden": "biden/biden.jpg"}.items():
+    for person, name in {"obama": PEOPLE["obama"][0], "guest": "guest-03"}.items():
         template = make_template(look(name).embeddings[0], embedder=nets.embedder)
         await gallery.put(make_person(person, templates=[template]))
     desk = Desk(stage, gallery)
     async with desk.context as agent:
-        for name in ("obama/obama2.jpg", "biden/biden2.jpg", "rose_leslie/img1.jpg"):
+        for stream, name in (
+            ("door", PEOPLE["obama"][1]), ("yard", "guest-07"), ("roof", "guest-05"),
+        ):  # fmt: skip
             found = look(name)
             faces = make_faces(
                 found.embeddings, embedder=nets.embedder, boxes=found.detections.boxes, gates=found.gates,
-                stream=name.partition("/")[0],
+                stream=stream,
             )  # fmt: skip
             await desk.send(agent, faces)
         await desk.taken_in(3)
     told = await desk.sightings(2)
     assert [(sighting.stream, sighting.person) for sighting in told] == [
-        ("obama", "obama"), ("biden", "biden"),
+        ("door", "obama"), ("yard", "guest"),
     ]  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from makers import EMBEDDER, START, make_frame
+from media.stills import GROUP, PORTRAIT, TWO_PEOPLE
 from studio import until
 from workbench import MakeBench
 
@@ -21,8 +22,6 @@ from app.models.images import decode_jpeg, encode_jpeg
 from app.models.pipeline import Nets, Recogniser, load_recogniser
 from app.settings import Settings
 
-TWO_PEOPLE = "face_recognition/examples/two_people.jpg"
-ONE = "face_recognition/tests/test_images/obama.jpg"
 EMPTY = encode_jpeg(np.full((120, 160, 3), 90, np.uint8))
 
 
@@ -118,7 +117,7 @@ async def test_nothing_is_done_before_it_is_written(make_bench: MakeBench) -> No
 
 
 async def test_a_bad_frame_is_a_dead_letter_and_the_stream_goes_on(make_bench: MakeBench, photo: Any) -> None:
-    bench, good = make_bench(), photo(ONE)
+    bench, good = make_bench(), photo(PORTRAIT)
     async with bench.cameras as agent:
         now = int(time.time() * 1000)
 
@@ -168,7 +167,7 @@ async def test_a_frame_on_which_the_nets_raise_is_a_dead_letter_and_the_next_one
 
     failing = Recogniser(recogniser.detector, recogniser.embedder, 24, 0.5, recogniser.batch)
     monkeypatch.setattr(failing, stage_that_fails, fragile)
-    bench, good = make_bench(failing, batch_wait=0.3), photo(ONE)
+    bench, good = make_bench(failing, batch_wait=0.3), photo(PORTRAIT)
     async with bench.recordings as agent:
         for seq, jpeg in enumerate((small, good, good)):
             await bench.send(agent, make_frame(jpeg, seq=seq))
@@ -184,7 +183,7 @@ async def test_numbers_that_are_none_are_a_dead_letter(
     make_bench: MakeBench, photo: Any, recogniser: Recogniser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the log would not take back must not end the run."""
-    embed, good = recogniser.embed_all, photo(ONE)
+    embed, good = recogniser.embed_all, photo(PORTRAIT)
 
     def odd(aligned: Any, gates: Any) -> Any:
         return [rows * np.nan for rows in embed(aligned, gates)]
@@ -276,7 +275,7 @@ async def test_a_stop_in_the_middle_of_the_work_writes_no_dead_letter(
 async def test_gated_faces_carry_no_embedding(
     make_bench: MakeBench, photo: Any, recogniser: Recogniser
 ) -> None:
-    jpeg = photo("groups/t1.jpg")
+    jpeg = photo(GROUP)
     boxes = recogniser.analyse(decode_jpeg(jpeg)).detections.boxes
     sizes = (boxes[:, 2:] - boxes[:, :2]).min(axis=1)
     least = int(np.ceil(np.median(sizes)))

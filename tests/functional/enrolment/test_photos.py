@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from media.stills import PORTRAIT
 
 from app.enrolment import Photo, PhotoReader, Refusal
 from app.models.detection import Detections, Detector, Landmarked
@@ -24,7 +25,7 @@ async def test_a_face_without_landmarks_is_refused(
 ) -> None:
     without = Recogniser(Landmarked(recogniser.detector, Blind()), recogniser.embedder, 24, 0.5)
     reader = PhotoReader(Settings(), Nets(lambda: without, "a@0+b@0", "c@0"))
-    picture = encode_jpeg(still("face_recognition/tests/test_images/obama.jpg"))
+    picture = encode_jpeg(still(PORTRAIT))
     try:
         refused = await reader.read(Photo("obama.jpg", picture), None)
     finally:

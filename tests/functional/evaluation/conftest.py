@@ -5,26 +5,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from media.stills import write_people
 
 from app.cli import main
 from app.settings import Settings, load_settings
 
 Run = Callable[..., tuple[int, str, str]]
 
-#: People that are taken; half of them have one picture.
-PEOPLE = 14
-
 
 @pytest.fixture(scope="session")
-def few(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with 14 people of LFW, 35 pictures, and a list of two folds, two pairs of each kind."""
+def few(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with 14 people, 35 pictures, and a list of two folds, two pairs of each kind."""
     folder = tmp_path_factory.mktemp("lfw") / "few"
-    people = sorted((shared_data / "lfw" / "images").iterdir())[:PEOPLE]
-    for person in people:
-        (folder / "images" / person.name).mkdir(parents=True)
-        for picture in person.iterdir():
-            (folder / "images" / person.name / picture.name).symlink_to(picture)
-    # Of some people not all pictures of LFW are here: the numbers are those that there are.
+    write_people(folder / "images")
+    people = sorted((folder / "images").iterdir())
     numbers = {person.name: sorted(int(path.stem[-4:]) for path in person.iterdir()) for person in people}
     several = [name for name, theirs in numbers.items() if len(theirs) > 1]
     lines = ["2\t2"]

@@ -15,8 +15,8 @@ from app.weights.catalogue import EmbedderEntry, load_catalogue, read_tables
 
 Run = Callable[..., tuple[int, str, str]]
 
-#: What 542 impostor comparisons can support: an FMR of 21 %, 111 false matches of 36 pairs of people.
-WISH = ("--fpir", 0.5, "--gallery", 3)
+#: What 542 impostor comparisons support: an FMR of 26 %, 142 false matches of at least 30 pairs of people.
+WISH = ("--fpir", 0.6, "--gallery", 3)
 
 
 def embedder(folder: Path, name: str = "faceplugin-512") -> EmbedderEntry:
@@ -51,8 +51,8 @@ def test_what_it_rests_on_is_written_beside_it(onlooker: Run, few: Path, own_wei
     catalogue = load_catalogue(own_weights)
     found = embedder(own_weights).calibration
     assert found is not None
-    assert (found.fpir, found.gallery, found.comparisons, found.dataset) == (0.5, 3, 542, "few")
-    assert 30 <= found.false_matches <= 111
+    assert (found.fpir, found.gallery, found.comparisons, found.dataset) == (0.6, 3, 542, "few")
+    assert 30 <= found.false_matches <= 142
     assert found.identified == 1.0
     assert found.detector == catalogue.detector("centerface").identity
     assert found.embedder == catalogue.embedder("faceplugin-512").identity

@@ -40,8 +40,7 @@ def test_a_mistake_is_one_line(arguments, said):
     assert "geheim" not in done.stderr
 
 
-def test_a_broker_that_is_not_there_is_one_line(tmp_path, shared_data, unused_tcp_port):
-    clip = shared_data / "video" / "short_hamilton_clip.mp4"
+def test_a_broker_that_is_not_there_is_one_line(clip, unused_tcp_port):
     done = _run(str(clip), *GOOD, ONLOOKER_BROKER=f"kafka://127.0.0.1:{unused_tcp_port}")
     assert done.returncode == 2
     errors = [line for line in done.stderr.splitlines() if line.startswith("onlooker: ")]

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+from media.stills import TWO_PEOPLE
 from servers import serve
 from studio import Studio
 
@@ -16,7 +17,7 @@ __all__ = ["serve"]
 @pytest.fixture
 async def studio(still: Callable[[str], Image], recogniser: Recogniser) -> AsyncIterator[Studio]:
     """Yield a studio whose frames are a real photograph of two people, one of them enrolled."""
-    photo = encode_jpeg(still("face_recognition/examples/two_people.jpg"))
+    photo = encode_jpeg(still(TWO_PEOPLE))
     made = Studio(photo, recogniser)
     await made.enrol()
     await made.announce("door", "yard")

@@ -11,6 +11,7 @@ import faust
 import numpy as np
 import pytest
 from makers import axis, make_person, newer
+from media.stills import PEOPLE, TWO_PEOPLE
 from workbench import Changelog, Stage
 
 from app.agents.enrol import Enrol
@@ -25,9 +26,7 @@ from app.web import people as module
 from app.web.people import PeopleViews
 
 SETTINGS = Settings(max_photo_bytes=400_000, max_photo_pixels=4_000_000, max_photos=4, max_templates=5)
-TRAIN = "face_recognition/examples/knn_examples/train"
-OBAMA, OBAMA_AGAIN = f"{TRAIN}/obama/obama.jpg", f"{TRAIN}/obama/obama2.jpg"
-TWO = "face_recognition/examples/two_people.jpg"
+OBAMA, OBAMA_AGAIN = PEOPLE["obama"]
 
 
 class House:
@@ -132,7 +131,7 @@ async def test_people_are_listed_by_name(house: House, photo: Any) -> None:
 
 
 async def test_several_faces_ask_which_one(house: House, photo: Any) -> None:
-    status, answer = await house.enrol(photo(TWO), name="One of two")
+    status, answer = await house.enrol(photo(TWO_PEOPLE), name="One of two")
     assert (status, answer["reason"]) == (422, "photos-refused")
     (refused,) = answer["photos"]
     assert (refused["ok"], refused["reason"]) == (False, "several-faces")
@@ -141,18 +140,20 @@ async def test_several_faces_ask_which_one(house: House, photo: Any) -> None:
     assert not house.gallery.people
 
     for wanted in (0, 1):
-        status, answer = await house.enrol(photo(TWO), name="One of two", face=str(wanted))
+        status, answer = await house.enrol(photo(TWO_PEOPLE), name="One of two", face=str(wanted))
         assert (status, answer["photos"][0]["face"]) == (201, refused["faces"][wanted])
     one, other = house.gallery.people.values()
     assert float(one.templates[0].embedding @ other.templates[0].embedding) < 0.4
 
-    status, answer = await house.enrol(photo(TWO), name="Nobody", face="2")
+    status, answer = await house.enrol(photo(TWO_PEOPLE), name="Nobody", face="2")
     assert (status, answer["photos"][0]["reason"]) == (422, "bad-face")
     assert len(answer["photos"][0]["faces"]) == 2
 
 
 async def test_faces_are_chosen_for_each_photograph(house: House, photo: Any) -> None:
-    status, answer = await house.enrol(photo(OBAMA), photo(TWO), name="Two photographs", face=["", "1"])
+    status, answer = await house.enrol(
+        photo(OBAMA), photo(TWO_PEOPLE), name="Two photographs", face=["", "1"]
+    )
     assert status == 201
     assert [told["face"]["index"] for told in answer["photos"]] == [0, 1]
 

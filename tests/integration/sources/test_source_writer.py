@@ -65,13 +65,8 @@ def _ports(process: psutil.Process) -> set[int]:
     return {c.laddr.port for c in process.net_connections("tcp") if c.status == psutil.CONN_LISTEN}
 
 
-@pytest.fixture
-def clip(shared_data):
-    return str(shared_data / "video" / "short_hamilton_clip.mp4")
-
-
 async def test_a_file_arrives_complete_and_in_order(settings, read_frames, clip):
-    summary = await run_source(settings, open_source(clip, MAX, settings), "hamilton")
+    summary = await run_source(settings, open_source(str(clip), MAX, settings), "hamilton")
     frames = await read_frames(settings)
     assert summary.sent == len(frames) == 275
     assert summary.bytes == sum(len(frame.jpeg) for frame in frames)
@@ -87,13 +82,13 @@ async def test_a_file_arrives_complete_and_in_order(settings, read_frames, clip)
 
 
 async def test_a_size_is_scaled_to(settings, read_frames, clip):
-    await run_source(settings, open_source(clip, MAX, settings), "small", JpegOptions(80, (320, 180)))
+    await run_source(settings, open_source(str(clip), MAX, settings), "small", JpegOptions(80, (320, 180)))
     frames = await read_frames(settings)
     assert {(frame.width, frame.height) for frame in frames} == {(320, 180)}
 
 
 async def test_a_loop_goes_on_until_it_is_stopped(settings, read_frames, clip):
-    source = open_source(clip, SourceOptions(fps=math.inf, loop=True), settings)
+    source = open_source(str(clip), SourceOptions(fps=math.inf, loop=True), settings)
     stop, summary = asyncio.Event(), Summary(source, "again")
     running = asyncio.create_task(run_source(settings, source, "again", summary=summary, stop=stop))
     await _until(lambda: summary.sent >= 300, running)
@@ -143,7 +138,7 @@ async def test_a_live_source_skips_while_the_broker_is_away_and_goes_on(
 
 
 async def test_a_file_waits_for_a_broker_that_is_away(settings, broker, read_frames, clip):
-    source = open_source(clip, MAX, settings)
+    source = open_source(str(clip), MAX, settings)
     summary = Summary(source, "patient")
     running = asyncio.create_task(run_source(settings, source, "patient", summary=summary))
     await _until(lambda: summary.sent >= 20, running)
@@ -172,10 +167,10 @@ async def test_a_stop_while_the_broker_is_away_ends_soon_and_says_what_was_lost(
 
 
 async def test_other_partitions_are_an_error(settings, clip):
-    await run_source(settings, open_source(clip, MAX, settings), "first")
+    await run_source(settings, open_source(str(clip), MAX, settings), "first")
     other = Settings(broker=settings.broker, topic_prefix=settings.topic_prefix, partitions=3)
     with pytest.raises(TopicError, match="partitions"):
-        await run_source(other, open_source(clip, MAX, other), "second")
+        await run_source(other, open_source(str(clip), MAX, other), "second")
 
 
 async def test_a_source_without_a_picture_is_an_error(settings, tmp_path):

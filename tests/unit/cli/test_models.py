@@ -3,12 +3,15 @@
 import hashlib
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
 import pytest
 from click.testing import CliRunner
+from mxnet_files import embedder_net
 from onnx_files import embedder
+from scrfd_files import write_scrfd
 
 from app.cli import cli
 from app.errors import OnlookerError
@@ -17,14 +20,23 @@ from app.weights.catalogue import load_catalogue
 
 
 @pytest.fixture
-def folder(tmp_path: Path, shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(
+    weights: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
     """An empty weights folder, with a mirror that has one net."""
+    mirror = tmp_path_factory.mktemp("mirror")
+    (mirror / "centerface.onnx").symlink_to(weights / "centerface.onnx")
     monkeypatch.setenv("ONLOOKER_WEIGHTS_DIR", str(tmp_path))
-    monkeypatch.setenv("ONLOOKER_WEIGHTS_MIRROR", str(shared_data / "models"))
-    monkeypatch.setenv("ONLOOKER_DETECTOR", "yunet")
+    monkeypatch.setenv("ONLOOKER_WEIGHTS_MIRROR", str(mirror))
     load_settings.cache_clear()
     yield tmp_path
     load_settings.cache_clear()
+
+
+@pytest.fixture
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the prefix of a small embedder's checkpoint."""
+    return embedder_net(dimension=128).write(tmp_path_factory.mktemp("mxnet") / "model")
 
 
 def run(*arguments: str) -> str:
@@ -34,12 +46,12 @@ def run(*arguments: str) -> str:
 
 
 def test_list_says_what_is_here(folder: Path) -> None:
-    before = next(line for line in run("list").splitlines() if "yunet" in line)
+    before = next(line for line in run("list").splitlines() if "centerface" in line)
     assert "detector" in before
     assert "MIT" in before
     assert "missing" in before
-    run("pull", "yunet")
-    assert "present" in next(line for line in run("list").splitlines() if "yunet" in line)
+    run("pull", "centerface")
+    assert "present" in next(line for line in run("list").splitlines() if "centerface" in line)
 
 
 def test_list_shows_licences_and_undisclosed_training_data(folder: Path) -> None:
@@ -47,28 +59,30 @@ def test_list_shows_licences_and_undisclosed_training_data(folder: Path) -> None
 
 
 def test_verify_is_content_with_what_is_right(folder: Path) -> None:
-    run("pull", "yunet")
-    assert run("verify", "yunet") == "yunet: present\n"
+    run("pull", "centerface")
+    assert run("verify", "centerface") == "centerface: present\n"
 
 
 def test_verify_finds_a_damaged_file(folder: Path) -> None:
-    run("pull", "yunet")
-    data = bytearray((folder / "yunet.onnx").read_bytes())
+    run("pull", "centerface")
+    data = bytearray((folder / "centerface.onnx").read_bytes())
     data[1000] ^= 1
-    (folder / "yunet.onnx").write_bytes(data)
-    with pytest.raises(OnlookerError, match=r"yunet\.onnx \(wrong digest\)"):
-        run("verify", "yunet")
+    (folder / "centerface.onnx").write_bytes(data)
+    with pytest.raises(OnlookerError, match=r"centerface\.onnx \(wrong digest\)"):
+        run("verify", "centerface")
 
 
 def test_verify_finds_that_the_settings_nets_are_missing(folder: Path) -> None:
-    with pytest.raises(OnlookerError, match=r"yunet\.onnx \(missing\), faceplugin-512\.onnx \(missing\)"):
+    with pytest.raises(
+        OnlookerError, match=r"centerface\.onnx \(missing\), faceplugin-512\.onnx \(missing\)"
+    ):
         run("verify")
 
 
 def test_pull_takes_the_settings_nets_when_none_is_named(folder: Path) -> None:
     with pytest.raises(OnlookerError, match="faceplugin-512: the mirror"):
         run("pull")
-    assert (folder / "yunet.onnx").is_file()
+    assert (folder / "centerface.onnx").is_file()
 
 
 @pytest.mark.parametrize("command", ["pull", "verify"])
@@ -154,10 +168,11 @@ def test_no_command_fetches_a_restricted_net_because_a_setting_names_it(
     assert not list(folder.glob("*.onnx"))
 
 
-def test_an_import_says_how_it_is_used(folder: Path, shared_data: Path) -> None:
-    prefix = shared_data / "mxnet" / "mobilefacenet-y1" / "model"
-    lines = run("import-mxnet", str(prefix), "0", "--name", "y1", "--licence", "research only").splitlines()
-    assert lines[0] == "y1: embedder, y1.onnx (4.1 MB)"
+def test_an_import_says_how_it_is_used(folder: Path, checkpoint: Path) -> None:
+    lines = run(
+        "import-mxnet", str(checkpoint), "0", "--name", "y1", "--licence", "research only"
+    ).splitlines()
+    assert lines[0] == "y1: embedder, y1.onnx (0.4 MB)"
     assert lines[1] == "use it: ONLOOKER_EMBEDDER=y1 (128 dimensions)"
     assert "onlooker calibrate" in lines[2]
     listed = next(line for line in run("list").splitlines() if "y1" in line)
@@ -182,12 +197,12 @@ def test_an_onnx_import_says_how_it_is_used(folder: Path, tmp_path: Path) -> Non
     assert load_catalogue(folder).embedder("net-1").threshold == 0.4
 
 
-def test_an_onnx_detector_can_be_named_by_the_setting(folder: Path, shared_data: Path) -> None:
-    path = shared_data / "models" / "yunet_n_dynamic.onnx"
-    assert run("import-onnx", str(path), "--name", "small", "--kind", "detection").splitlines() == [
-        "small: detector, small.onnx (0.3 MB)",
+def test_an_onnx_detector_can_be_named_by_the_setting(folder: Path, tmp_path: Path) -> None:
+    write_scrfd(tmp_path / "net.onnx")
+    assert run("import-onnx", str(tmp_path / "net.onnx"), "--name", "small").splitlines() == [
+        "small: detector, small.onnx (0.5 MB)",
         "use it: ONLOOKER_DETECTOR=small",
-        "it is fed BGR pixels as (x - 0) * 1",
+        "it is fed RGB pixels as (x - 127.5) * 0.0078125",
     ]
 
 
@@ -230,18 +245,17 @@ def test_an_import_that_fails_is_one_line(folder: Path, command: list[str], says
 
 
 def test_there_must_be_something_to_hold_against_mxnet(folder: Path) -> None:
-    run("pull", "yunet")
-    with pytest.raises(OnlookerError, match="yunet was not imported from MXNet"):
-        run("verify", "yunet", "--against-mxnet")
+    run("pull", "centerface")
+    with pytest.raises(OnlookerError, match="centerface was not imported from MXNet"):
+        run("verify", "centerface", "--against-mxnet")
 
 
 @pytest.fixture
-def bring(tmp_path: Path, shared_data: Path) -> dict[str, list[str]]:
+def bring(tmp_path: Path, checkpoint: Path) -> dict[str, list[str]]:
     """Return the command that imports an embedder of each kind."""
     net = tmp_path / "net.onnx"
     onnx.save(embedder("flatten"), net)
-    checkpoint = str(shared_data / "mxnet/mobilefacenet-y1/model")
-    return {"onnx": ["import-onnx", str(net)], "mxnet": ["import-mxnet", checkpoint, "0"]}
+    return {"onnx": ["import-onnx", str(net)], "mxnet": ["import-mxnet", str(checkpoint), "0"]}
 
 
 @pytest.mark.parametrize(

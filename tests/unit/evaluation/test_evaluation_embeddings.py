@@ -50,9 +50,9 @@ def embeddings(cache: Cache, counted: Counted, fingerprint: str = "fingerprint")
 
 
 @pytest.fixture
-def portraits(shared_data: Path, tmp_path: Path) -> list[Path]:
+def portraits(photographs: Path, tmp_path: Path) -> list[Path]:
     """Copies of two photographs of one person, and one picture without anybody."""
-    source = shared_data / "stills/face_recognition/tests/test_images"
+    source = photographs / "demo-portraits"
     paths = []
     for name in ("obama.jpg", "obama2.jpg"):
         image = cv2.imread(str(source / name))

@@ -9,6 +9,7 @@ import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from media.stills import GROUP
 from onnx import TensorProto, helper, numpy_helper
 from onnx_files import DIMENSION, detector_of, embedder
 from scrfd_files import write_scrfd
@@ -89,7 +90,7 @@ def test_a_real_detector_is_told_by_its_outputs_and_finds_faces(
     assert isinstance(entry, DetectorEntry)
     assert (entry.architecture, entry.input.colour) == (name, colour)
     detector = load_detector(entry, tmp_path, Runtime(), side=640, score=0.5)
-    assert len(detector.detect(still("groups/t1.jpg"))) == 6
+    assert len(detector.detect(still(GROUP))) == 6
 
 
 @pytest.mark.parametrize("landmarks", [True, False])
@@ -110,7 +111,7 @@ def test_the_default_embedder_brought_again_gives_the_same_embeddings(
     options = OnnxImportOptions(name="again", colour="BGR", mean=127.0, scale=0.0078125)
     entry = import_onnx(weights / "faceplugin-512.onnx", tmp_path, options)
     assert isinstance(entry, EmbedderEntry)
-    found = recogniser.analyse(still("groups/t1.jpg"))
+    found = recogniser.analyse(still(GROUP))
     net = load_embedder(entry, tmp_path, Runtime())
     np.testing.assert_allclose(net.embed(found.aligned), found.embeddings, atol=1e-5)
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from media.stills import GROUP, PORTRAIT, TWO_PEOPLE, boxes_on
 
 from app.models.detection import CenterFace, Detections, YuNet, load_detector
 from app.models.detection.boxes import overlaps, shares, suppress
@@ -16,24 +17,25 @@ from app.models.runtime.session import Runtime
 from app.settings import ROOT
 from app.weights.catalogue import DetectorEntry, Entry
 
-PORTRAIT = "face_recognition/tests/test_images/obama.jpg"
-GROUP = "groups/t1.jpg"
-#: Centres of the six faces of the group, read off the picture by hand, in pixels.
-GROUP_FACES = [(112, 335), (322, 210), (540, 340), (797, 415), (957, 130), (1188, 330)]
+
+def centres(boxes: np.ndarray) -> np.ndarray:
+    return (boxes[:, :2] + boxes[:, 2:]) / 2
 
 
-def centres(found: Detections) -> np.ndarray:
-    return (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
+def assert_is_the_group(found: Detections) -> None:
+    """Each face of the group was found once, in its place."""
+    true = centres(np.array(boxes_on(GROUP)))
+    assert len(found) == len(true) == 6
+    distances = np.linalg.norm(centres(found.boxes)[:, None] - true, axis=2)
+    assert sorted(distances.argmin(axis=1)) == list(range(len(true)))
+    assert distances.min(axis=1).max() < 40
 
 
 def test_each_face_of_a_group_is_found_once(
     each_recogniser: Recogniser, still: Callable[[str], Image]
 ) -> None:
     found = each_recogniser.detector.detect(still(GROUP))
-    assert len(found) == len(GROUP_FACES)
-    distances = np.linalg.norm(centres(found)[:, None] - np.array(GROUP_FACES), axis=2)
-    assert sorted(distances.argmin(axis=1)) == list(range(len(GROUP_FACES)))
-    assert distances.min(axis=1).max() < 40
+    assert_is_the_group(found)
 
 
 @pytest.mark.parametrize("name", ["centerface", "yunet", "scrfd-10g", "scrfd-2.5g", "scrfd-500m"])
@@ -45,10 +47,7 @@ def test_a_net_as_it_is_published_finds_the_group(
     assert isinstance(entry, DetectorEntry)
     detector = load_detector(entry, ROOT / "weights", Runtime(), side=640, score=0.5)
     found = detector.detect(still(GROUP))
-    assert len(found) == len(GROUP_FACES)
-    distances = np.linalg.norm(centres(found)[:, None] - np.array(GROUP_FACES), axis=2)
-    assert sorted(distances.argmin(axis=1)) == list(range(len(GROUP_FACES)))
-    assert distances.min(axis=1).max() < 40
+    assert_is_the_group(found)
     left_eye, right_eye, nose, left_mouth, right_mouth = found.landmarks.transpose(1, 2, 0)
     assert (left_eye[0] < right_eye[0]).all()
     assert (left_mouth[0] < right_mouth[0]).all()
@@ -69,7 +68,7 @@ def test_the_columns_have_their_types_and_order(
     assert (found.boxes[:, 2:] <= (image.shape[1], image.shape[0])).all()
 
 
-@pytest.mark.parametrize("name", [PORTRAIT, GROUP, "face_recognition/examples/two_people.jpg"])
+@pytest.mark.parametrize("name", [PORTRAIT, GROUP, TWO_PEOPLE])
 def test_left_and_right_are_as_seen_in_the_image(
     each_recogniser: Recogniser, still: Callable[[str], Image], name: str
 ) -> None:

@@ -135,9 +135,9 @@ def test_a_frame_is_a_jpeg() -> None:
         decode_jpeg(encoded("PNG"))
 
 
-def test_a_real_photograph(still: Callable[[str], Image], shared_data: Path) -> None:
-    name = "face_recognition/tests/test_images/obama.jpg"
-    image = decode_image((shared_data / "stills" / name).read_bytes(), 50_000_000)
+def test_a_real_photograph(still: Callable[[str], Image], photographs: Path) -> None:
+    name = "demo-portraits/obama.jpg"
+    image = decode_image((photographs / name).read_bytes(), 50_000_000)
     assert np.abs(image.astype(int) - still(name)).mean() < 1
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from media.stills import GROUP, PORTRAIT
 
 from app.messages import Gate
 from app.models.chosen import chosen_nets, prepare_nets
@@ -13,8 +14,6 @@ from app.models.images import Image
 from app.models.pipeline import Recogniser, load_recogniser
 from app.settings import Settings
 from app.weights.catalogue import CatalogueError
-
-GROUP = "groups/t1.jpg"
 
 
 class Told(Detector):
@@ -42,7 +41,7 @@ def test_landmarks_are_where_the_other_detector_sees_them_in_the_whole_image(
 def test_several_images_are_one_for_one(
     retinaface_recogniser: Recogniser, still: Callable[[str], Image]
 ) -> None:
-    images = [still("sam.jpg"), np.zeros((40, 60, 3), np.uint8), still(GROUP)]
+    images = [still(PORTRAIT), np.zeros((40, 60, 3), np.uint8), still(GROUP)]
     together = retinaface_recogniser.detector.detect_all(images)
     assert [len(found) for found in together] == [1, 0, 6]
     for image, found in zip(images, together, strict=True):
@@ -54,7 +53,7 @@ def test_several_images_are_one_for_one(
 def test_a_face_without_landmarks_is_neither_aligned_nor_embedded(
     recogniser: Recogniser, still: Callable[[str], Image]
 ) -> None:
-    image = still("face_recognition/tests/test_images/obama.jpg")
+    image = still(PORTRAIT)
     face = recogniser.detector.detect(image).boxes[0]
     wall = (10.0, 10.0, 110.0, 110.0)
     nothing = (image.shape[1], 0.0, image.shape[1], 0.0)
@@ -68,27 +67,27 @@ def test_a_face_without_landmarks_is_neither_aligned_nor_embedded(
 
 
 @pytest.mark.parametrize(
-    "names", [{"detector": "retinaface"}, {"landmarker": "retinaface"}], ids=["alone", "as landmarker"]
+    "names", [{"detector": "boxes"}, {"landmarker": "boxes"}], ids=["alone", "as landmarker"]
 )
 def test_what_finds_no_landmarks_is_refused_before_anything_is_loaded(
-    imported: Path, names: dict[str, str]
+    boxes_only: Path, names: dict[str, str]
 ) -> None:
-    settings = Settings(weights_dir=imported, **names)
+    settings = Settings(weights_dir=boxes_only, **names)
     for load in (prepare_nets, load_recogniser):
         with pytest.raises(CatalogueError) as caught:
             load(settings)
         assert str(caught.value) == (
-            "retinaface finds no landmarks, so that faces can be neither aligned nor embedded:"
+            "boxes finds no landmarks, so that faces can be neither aligned nor embedded:"
             " set ONLOOKER_LANDMARKER=centerface, or another detector that finds them"
         )
 
 
-def test_messages_name_both(imported: Path) -> None:
-    chosen = chosen_nets(Settings(weights_dir=imported, detector="retinaface", landmarker="centerface"))
+def test_messages_name_both(boxes_only: Path) -> None:
+    chosen = chosen_nets(Settings(weights_dir=boxes_only, detector="boxes", landmarker="centerface"))
     assert chosen.found_by == f"{chosen.detector.identity}+{chosen.landmarker.identity}"
-    assert chosen.found_by.startswith("retinaface@")
-    assert [entry.name for entry in chosen.entries] == ["retinaface", "centerface", "faceplugin-512"]
-    assert [finds_landmarks(entry, imported) for entry in (chosen.detector, chosen.landmarker)] == [
+    assert chosen.found_by.startswith("boxes@")
+    assert [entry.name for entry in chosen.entries] == ["boxes", "centerface", "faceplugin-512"]
+    assert [finds_landmarks(entry, boxes_only) for entry in (chosen.detector, chosen.landmarker)] == [
         False,
         True,
     ]

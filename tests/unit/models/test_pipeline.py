@@ -7,15 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from makers import THRESHOLD
-from people_stills import FOLDER, PEOPLE
+from media.stills import GROUP, PEOPLE, PORTRAIT
 
 from app.messages import Gate
 from app.models.images import Image
 from app.models.pipeline import Recogniser, load_recogniser
 from app.settings import Settings
 from app.weights.catalogue import CatalogueError
-
-GROUP = "groups/t1.jpg"
 
 
 def test_the_same_person_is_above_the_threshold_and_others_below(
@@ -24,7 +22,7 @@ def test_the_same_person_is_above_the_threshold_and_others_below(
     people, rows = [], []
     for person, names in PEOPLE.items():
         for name in names:
-            found = each_recogniser.analyse(still(f"{FOLDER}/{name}"))
+            found = each_recogniser.analyse(still(name))
             largest = int(
                 np.prod(found.detections.boxes[:, 2:] - found.detections.boxes[:, :2], axis=1).argmax()
             )
@@ -90,7 +88,7 @@ def test_a_picture_without_faces(recogniser: Recogniser) -> None:
 
 
 def test_threads_may_share_it(recogniser: Recogniser, still: Callable[[str], Image]) -> None:
-    names = [GROUP, *(f"{FOLDER}/{names[0]}" for names in PEOPLE.values())]
+    names = [GROUP, *(names[0] for names in PEOPLE.values())]
     images = [still(name) for name in names]
     alone = [recogniser.analyse(image).embeddings for image in images]
     with ThreadPoolExecutor(4) as pool:
@@ -110,7 +108,7 @@ def test_images_that_are_analysed_together_give_what_each_gives_alone(
 ) -> None:
     """Of several sizes, some equal, one without a face; more of a size than go into a batch."""
     together = load_recogniser(Settings(weights_dir=weights, batch=2))
-    portrait, group = still("face_recognition/tests/test_images/obama.jpg"), still("groups/t1.jpg")
+    portrait, group = still(PORTRAIT), still(GROUP)
     images = [portrait, np.full((90, 70, 3), 99, np.uint8), group, portrait[:, ::-1], portrait]
     found = together.analyse_all(images)
     assert (together.batch, recogniser.batch, len(found)) == (2, 1, len(images))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -22,20 +23,29 @@ Read = Callable[[str], tuple[Image, Detections]]
 FEED = Input("RGB", 127.5, 1 / 128)
 
 
+def told(name: str, folder: Path) -> tuple[Image, Detections]:
+    """Read a reference: the photograph, below `folder`, in its size, and what is on it."""
+    told = json.loads((ROOT / "tests" / "references" / f"{name}.json").read_text(encoding="utf-8"))
+    photograph = cv2.imread(str(folder / told["still"]))
+    assert photograph is not None
+    image = cv2.resize(photograph, told["size"], interpolation=cv2.INTER_LINEAR)
+    boxes, scores = (np.array(told[key], np.float32) for key in ("boxes", "scores"))
+    points = np.array(told["landmarks"], np.float32)
+    if not points.size:
+        return np.asarray(image, np.uint8), Detections.of_boxes(boxes, scores)
+    return np.asarray(image, np.uint8), Detections(boxes, points, scores)
+
+
 @pytest.fixture
-def reference(still: Callable[[str], Image]) -> Read:
-    """Return what reads a reference: the still in its size, and what is on it."""
+def reference(photographs: Path) -> Read:
+    """Return what reads a reference whose photograph set-up fetches."""
+    return partial(told, folder=photographs)
 
-    def read(name: str) -> tuple[Image, Detections]:
-        told = json.loads((ROOT / "tests" / "references" / f"{name}.json").read_text(encoding="utf-8"))
-        image = cv2.resize(still(told["still"]), told["size"], interpolation=cv2.INTER_LINEAR)
-        boxes, scores = (np.array(told[key], np.float32) for key in ("boxes", "scores"))
-        points = np.array(told["landmarks"], np.float32)
-        if not points.size:
-            return np.asarray(image, np.uint8), Detections.of_boxes(boxes, scores)
-        return np.asarray(image, np.uint8), Detections(boxes, points, scores)
 
-    return read
+@pytest.fixture
+def original(shared_data: Path) -> Read:
+    """Return what reads a reference whose photograph is among the originals."""
+    return partial(told, folder=shared_data / "stills")
 
 
 def inside(found: Detections, image: Image) -> Detections:
@@ -61,22 +71,22 @@ def test_centerface(recogniser: Recogniser, reference: Read) -> None:
     assert_same(recogniser.detector.detect(image), inside(one_for_each_face(candidates), image), 0.05)
 
 
-def test_yunet(yunet_recogniser: Recogniser, reference: Read) -> None:
+def test_yunet(yunet_recogniser: Recogniser, original: Read) -> None:
     """Its reference is what OpenCV reads, from a net that OpenCV runs."""
-    image, candidates = reference("yunet")
+    image, candidates = original("yunet")
     assert_same(yunet_recogniser.detector.detect(image), inside(one_for_each_face(candidates), image), 0.05)
 
 
-def test_retinaface(imported: Path, reference: Read) -> None:
-    image, candidates = reference("retinaface")
+def test_retinaface(imported: Path, original: Read) -> None:
+    image, candidates = original("retinaface")
     entry = load_catalogue(imported).detector("retinaface")
     detector = load_detector(entry, imported, Runtime(), side=640, score=0.5)
     assert_same(detector.detect(image), inside(one_for_each_face(candidates), image), 0.05)
 
 
-def test_mtcnn(imported: Path, reference: Read) -> None:
+def test_mtcnn(imported: Path, original: Read) -> None:
     """The reference cuts at whole pixels and takes no means: points differ, but not to one side."""
-    image, expected = reference("mtcnn")
+    image, expected = original("mtcnn")
     entry = load_catalogue(imported).detector("mtcnn")
     found = load_detector(entry, imported, Runtime(), side=640, score=0.5).detect(image)
     shared = overlaps(expected.boxes, found.boxes)
@@ -91,8 +101,8 @@ def test_mtcnn(imported: Path, reference: Read) -> None:
     np.testing.assert_allclose(found.scores[same], expected.scores, atol=0.02)
 
 
-def test_fr50(fr50: FR50, reference: Read) -> None:
-    image, expected = reference("fr50")
+def test_fr50(fr50: FR50, original: Read) -> None:
+    image, expected = original("fr50")
     found = fr50.detect(image)
     assert_same(found, inside(expected, image), 0.1)
     again = fr50.detect(image)

@@ -13,8 +13,8 @@ from app.sources.demo import DEMO_PEOPLE, DemoSource, Scene, demo_photo
 
 
 @pytest.fixture(scope="module")
-def photos(shared_data):
-    return shared_data / "stills" / "face_recognition" / "tests" / "test_images"
+def photos(photographs):
+    return photographs / "demo-portraits"
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_each_person_has_a_photograph(photos, tmp_path):
 
 
 def _mirrored(photos, folder) -> Settings:
-    """Return settings whose weights come from the shared photographs and land in `folder`."""
+    """Return settings whose weights come from the photographs and land in `folder`."""
     catalogue = Settings().weights_dir / "catalogue.toml"
     (folder / "catalogue.toml").write_bytes(catalogue.read_bytes())
     return Settings(weights_dir=folder, weights_mirror=photos)

@@ -61,8 +61,7 @@ def test_an_empty_folder_and_a_text_are_refused(tmp_path):
 @pytest.mark.parametrize(
     "text", ["ffconcat version 1.0\nfile clip.mp4\n", "#EXTM3U\n#EXTINF:10,\nclip.ts\n#EXT-X-ENDLIST\n"]
 )
-def test_a_playlist_is_not_followed(tmp_path, shared_data, text):
-    clip = shared_data / "video" / "short_hamilton_clip.mp4"
+def test_a_playlist_is_not_followed(tmp_path, clip, text):
     for name in ("clip.mp4", "clip.ts"):
         (tmp_path / name).write_bytes(clip.read_bytes())
     (tmp_path / "list").write_text(text)

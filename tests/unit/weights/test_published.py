@@ -12,8 +12,6 @@ from app.models.runtime.session import Runtime
 from app.settings import ROOT
 from app.weights.catalogue import EmbedderEntry, Entry
 
-FACES = "face_recognition/tests/test_images"
-
 
 @pytest.mark.parametrize("name", ["faceplugin-512", "sface", "arcface-r50", "arcface-r100", "arcface-mbf"])
 def test_one_person_is_closer_than_two(
@@ -21,7 +19,9 @@ def test_one_person_is_closer_than_two(
 ) -> None:
     entry = published(name)
     assert isinstance(entry, EmbedderEntry)
-    faces = [recogniser.analyse(still(f"{FACES}/{photo}.jpg")) for photo in ("obama", "obama2", "biden")]
+    faces = [
+        recogniser.analyse(still(f"demo-portraits/{photo}.jpg")) for photo in ("obama", "obama2", "biden")
+    ]
     aligned = np.concatenate([found.aligned for found in faces])
     assert len(aligned) == 3
     first, second, other = load_embedder(entry, ROOT / "weights", Runtime()).embed(aligned)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 import pytest
-from people_stills import FOLDER, PEOPLE
+from media.stills import PEOPLE
 
 from app.importers.mxnet import ImportOptions, import_checkpoint
 from app.models.embedding import Embedder, load_embedder
@@ -32,7 +32,7 @@ def faces(recogniser: Recogniser, still: Callable[[str], Image]) -> np.ndarray:
     """The eight aligned faces of four people, two after two."""
     aligned = []
     for name in (name for names in PEOPLE.values() for name in names):
-        found = recogniser.analyse(still(f"{FOLDER}/{name}"))
+        found = recogniser.analyse(still(name))
         extents = found.detections.boxes[:, 2:] - found.detections.boxes[:, :2]
         aligned.append(found.aligned[int(np.prod(extents, axis=1).argmax())])
     return np.stack(aligned)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from mxnet_files import Net, params_bytes
+from mxnet_files import embedder_net, params_bytes
 from weights_folder import everything
 
 from app.errors import OnlookerError
@@ -22,17 +22,6 @@ from app.models.runtime.session import Runtime
 from app.settings import Settings
 from app.weights.catalogue import CatalogueError, DetectorEntry, EmbedderEntry, load_catalogue
 from app.weights.fetch import State, ensure, state_of
-
-
-def embedder_net(size: int = 112, dimension: int = 64) -> Net:
-    net = Net()
-    node = net.op("_minus_scalar", "minus", [net.variable("data")], scalar=127.5)
-    node = net.op("_mul_scalar", "times", [node], scalar=0.0078125)
-    node = net.convolution("conv", node, 3, stride=(8, 8))
-    side = (size - 3) // 8 + 1
-    weight = net.variable("fc_weight", dimension, 4 * side * side)
-    net.op("FullyConnected", "fc", [node, weight], num_hidden=dimension, no_bias=True)
-    return net
 
 
 def shorten(path: Path) -> None:
@@ -63,10 +52,7 @@ def test_a_real_embedder_is_imported_and_knows_people(
     assert state_of(entry.files[0], tmp_path) is State.PRESENT
     net = load_embedder(entry, tmp_path, Runtime())
     names = ("obama", "obama2", "biden")
-    faces = [
-        recogniser.analyse(still(f"face_recognition/tests/test_images/{name}.jpg")).aligned[0]
-        for name in names
-    ]
+    faces = [recogniser.analyse(still(f"demo-portraits/{name}.jpg")).aligned[0] for name in names]
     first, same, other = net.embed(np.stack(faces))
     assert first @ same > 0.5
     assert first @ other < 0.3

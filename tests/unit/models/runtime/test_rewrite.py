@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
+from media.stills import PORTRAIT
 from onnx import TensorProto, helper, numpy_helper
 
 from app.models.feed import blob
@@ -20,7 +21,7 @@ from app.weights.catalogue import Catalogue
 @pytest.fixture(scope="module")
 def face(recogniser: Recogniser, still: Callable[[str], Image], catalogue: Catalogue) -> np.ndarray:
     """A real face, as the embedder is fed it."""
-    found = recogniser.analyse(still("face_recognition/tests/test_images/obama.jpg"))
+    found = recogniser.analyse(still(PORTRAIT))
     return blob(list(found.aligned), catalogue.embedder("faceplugin-512").input)
 
 
