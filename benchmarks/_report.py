@@ -1,40 +1,120 @@
-"""What every benchmark prints: a table for people, and one JSON object as the last line."""
+"""What every benchmark leaves: a table for people, and its figures as JSON in `var/benchmarks`."""
 
 import json
 import os
 import platform
+import statistics
+import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import onnxruntime
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["machine", "report"]
+from app.settings import ROOT
+
+__all__ = ["FOLDER", "NOT_RUN", "Figure", "machine", "not_run", "report"]
+
+#: Where the figures are kept, a file for each benchmark.
+FOLDER = ROOT / "var" / "benchmarks"
+
+#: Exit code of a benchmark that lacks what it measures on: neither met nor missed.
+NOT_RUN = 3
 
 
-def machine() -> dict[str, str | int]:
-    """Return what this machine is: the processor's model and the cores that this process may use."""
-    return {"cpu": _cpu_model(), "cores": len(os.sched_getaffinity(0))}
+@dataclass(frozen=True)
+class Figure:
+    """One figure, which every round has measured; its median is held against the goal.
+
+    what: what it is, as the table of all figures says it.
+    at_most: the goal is not to be exceeded; else it is to be reached.
+    """
+
+    what: str
+    unit: str
+    goal: float
+    values: Sequence[float]
+    at_most: bool = False
+
+    @property
+    def value(self) -> float:
+        """The median of the rounds."""
+        return statistics.median(self.values)
+
+    @property
+    def met(self) -> bool:
+        """Tell whether the goal is met."""
+        return self.value <= self.goal if self.at_most else self.value >= self.goal
+
+    def told(self) -> dict[str, object]:
+        """Return what is kept of it."""
+        return {
+            "what": self.what,
+            "unit": self.unit,
+            "goal": self.goal,
+            "at_most": self.at_most,
+            "value": round(self.value, 4),
+            "least": round(min(self.values), 4),
+            "most": round(max(self.values), 4),
+            "rounds": [round(value, 4) for value in self.values],
+            "met": self.met,
+        }
 
 
 def report(
     name: str,
-    value: float,
-    goal: float,
-    ok: bool,
-    unit: str,
+    figures: Sequence[Figure],
     rows: Sequence[Mapping[str, object]],
-    measured_on: Mapping[str, object] | None = None,
-) -> None:
-    """Print `rows` as a table, then the figure as JSON; `measured_on` is put after the machine's own."""
+    wrong: Sequence[str] = (),
+    **measured_with: object,
+) -> int:
+    """Print `rows` as a table and keep the figures; return the exit code.
+
+    Args:
+        wrong: what was not as it must be, such as faces that were not found: no figure counts then.
+        measured_with: settings that are not the defaults, and what else the figures depend on.
+    """
     table = Table(title=name)
     for heading in rows[0] if rows else ():
         table.add_column(heading)
     for row in rows:
         table.add_row(*(str(cell) for cell in row.values()))
-    Console().print(table)
-    figure = {"name": name, "value": value, "unit": unit, "goal": goal, "ok": ok}
-    print(json.dumps(figure | {"measured_on": {**machine(), **(measured_on or {})}}), flush=True)
+    console = Console()
+    console.print(table)
+    for reason in wrong:
+        console.print(f"wrong: {reason}", style="red", markup=False)
+    ok = not wrong and all(figure.met for figure in figures)
+    told = {
+        "name": name,
+        "ok": ok,
+        "wrong": [*wrong],
+        "figures": [figure.told() for figure in figures],
+        "machine": machine(),
+        "measured_with": measured_with,
+        "command": " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
+    }
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    (FOLDER / f"{name}.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(told), flush=True)
+    return 0 if ok else 1
+
+
+def not_run(why: str) -> int:
+    """Say why there is nothing to measure, and return the exit code."""
+    print(f"not run: {why}", file=sys.stderr)
+    return NOT_RUN
+
+
+def machine() -> dict[str, str | int]:
+    """Return what this machine is: the processor's model, the cores that this process may use, and more."""
+    return {
+        "cpu": _cpu_model(),
+        "cores": len(os.sched_getaffinity(0)),
+        "python": platform.python_version(),
+        "onnxruntime": onnxruntime.__version__,
+    }
 
 
 def _cpu_model() -> str:

@@ -2,48 +2,58 @@
 
 import asyncio
 import contextlib
+import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-import av
-import numpy as np
+import aiohttp
+from _clip import Clip, Image
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
-from numpy.typing import NDArray
 
 from app.broker import Broker, free_port, prepare_jars
 from app.kafka.admin import create_topics
-from app.messages import Frame, encode_frame
-from app.models.images import encode_jpeg
+from app.messages import Faces, Frame, Identifications, decode, encode_frame
 from app.settings import ROOT, Settings
-from app.topics import MAX_MESSAGE_BYTES, Topics
+from app.sources.demo import DEMO_PEOPLE, demo_photo
+from app.topics import MAX_MESSAGE_BYTES, Topics, TopicSpec
 
-__all__ = [
-    "CLIP", "Image", "Rig", "Started", "decoded", "jpegs_of", "producer_for", "rig", "send_frame",
-]  # fmt: skip
+__all__ = ["Rig", "Started", "enrol", "producer_for", "rig", "run_benchmark", "send_frame"]
 
-CLIP = ROOT.parent / "shared" / "data" / "video" / "short_hamilton_clip.mp4"
 _PATIENCE = 120.0
 _WORKER = [sys.executable, "-m", "faust", "-A", "app", "worker", "-l", "info"]
 
-Image = NDArray[np.uint8]
 
+def run_benchmark(work: Awaitable[int], minutes: float) -> int:
+    """Run a benchmark and return its exit code; whatever ends it, what it has started ends before.
 
-def decoded(path: Path) -> Iterator[Image]:
-    """Yield the frames of a video, (H, W, 3) uint8 BGR."""
-    if not path.is_file():
-        raise SystemExit(f"the clip {path.name} is not beside this checkout, in shared/data/video")
-    with av.open(str(path)) as container:
-        container.streams.video[0].thread_type = "SLICE"
-        for frame in container.decode(video=0):
-            yield frame.to_ndarray(format="bgr24")
+    Args:
+        minutes: it has failed where it takes longer.
+    """
+
+    async def run() -> int:
+        # As Ctrl-C does, which asyncio makes a cancellation of.
+        signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+        try:
+            async with asyncio.timeout(minutes * 60):
+                return await work
+        except TimeoutError:
+            print(f"not done within {minutes:g} minutes", file=sys.stderr)
+            return 1
+
+    try:
+        return asyncio.run(run())
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 1
 
 
 class Rig:
@@ -78,8 +88,30 @@ class Rig:
 
     async def faces(self, settings: Settings) -> list["ConsumerRecord[bytes, bytes]"]:
         """Return all that is on `faces` now."""
-        name = Topics(settings).faces.name
-        places = [TopicPartition(name, number) for number in range(settings.partitions)]
+        return await self._records(settings, Topics(settings).faces)
+
+    async def wrong(self, settings: Settings, clip: Clip, person: str | None = None) -> list[str]:
+        """Return what is wrong with what a worker has made of a clip, written as the only frames of a run.
+
+        Args:
+            person: id of who is enrolled, and to be named wherever they can be seen.
+        """
+        found = [decode(Faces, record.value) for record in await self.faces(settings)]
+        wrong = clip.wrong("faces", {faces.seq: len(faces) for faces in found})
+        if person is None or clip.known is None:
+            return wrong
+        records = await self._records(settings, Topics(settings).identifications)
+        told = [decode(Identifications, record.value) for record in records]
+        named = {one.offset for one in told if person in one.people}
+        seen = {one.offset for one in told if clip.known[one.offset % clip.frames]}
+        if not seen or len(named & seen) < 0.95 * len(seen):
+            wrong.append(f"names: given on {len(named & seen)} of {len(seen)} frames with the person")
+        if named - seen:
+            wrong.append(f"names: given on {len(named - seen)} frames without the person")
+        return wrong
+
+    async def _records(self, settings: Settings, topic: TopicSpec) -> list["ConsumerRecord[bytes, bytes]"]:
+        places = [TopicPartition(topic.name, number) for number in range(settings.partitions)]
         consumer = AIOKafkaConsumer(
             bootstrap_servers=settings.bootstrap,
             max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
@@ -235,9 +267,19 @@ async def send_frame(
     await producer.send(Topics(settings).lane(frame.live).name, value, key, headers=headers)
 
 
-def jpegs_of(path: Path, quality: int = 90) -> list[tuple[Image, bytes]]:
-    """Return the frames of a video, each with its JPEG."""
-    return [(image, encode_jpeg(image, quality)) for image in decoded(path)]
+async def enrol(settings: Settings) -> str:
+    """Enrol somebody of the demonstration with a worker that is ready, and return their id."""
+    person = DEMO_PEOPLE[0]
+    form = aiohttp.FormData({"name": person.name})
+    form.add_field("photo", demo_photo(person.name).read_bytes(), filename=person.photo)
+    async with (
+        aiohttp.ClientSession(settings.address) as session,
+        session.post("/people", data=form) as response,
+    ):
+        told = await response.json()
+        if response.status != 201:
+            raise SystemExit(f"not enrolled: {json.dumps(told)}")
+        return str(told["id"])
 
 
 def _until_ready(settings: Settings) -> None:

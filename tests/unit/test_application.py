@@ -8,9 +8,10 @@ from typing import Any
 import faust.cli.worker  # noqa: F401
 import pytest
 from faust.types import TP
+from studio import until
 
 from app import application as module
-from app.application import create_app
+from app.application import Services, create_app
 from app.settings import ROOT, Settings
 from app.tables.recovery import PatientRecovery
 from app.topics import Topics
@@ -136,3 +137,33 @@ def test_a_recovery_that_takes_too_long_begins_anew(tmp_path: Path) -> None:
     app = make(tmp_path)
     assert isinstance(app.tables.recovery, PatientRecovery)
     assert app.tables.recovery is app.tables.recovery
+
+
+@pytest.mark.parametrize(("threshold", "low"), [(0.5, 0.3), (0.4, 0.24)])
+def test_a_face_is_in_doubt_from_six_tenths_of_the_threshold_on(
+    tmp_path: Path, threshold: float, low: float
+) -> None:
+    settings = Settings(
+        data_dir=tmp_path, weights_dir=ROOT / "weights", threshold=threshold, sighting_gap=2.5
+    )
+    rules = create_app(settings).components.partitions._rules
+    assert (rules.low_threshold, rules.gap) == (pytest.approx(low), 2500)
+
+
+async def test_streams_are_known_when_what_is_on_the_log_has_been_read(tmp_path: Path) -> None:
+    """A worker that did not wait would count from nothing, and write that over what is there."""
+    app = make(tmp_path)
+    read = asyncio.Event()
+    partitions: list[int] = []
+
+    async def caught_up(partition: int) -> None:
+        partitions.append(partition)
+        await read.wait()
+
+    follower: Any = SimpleNamespace(caught_up=caught_up)
+    knowing = asyncio.create_task(Services(app)._know_streams(follower))
+    await until(lambda: partitions == [0])
+    assert not app.components.streams.known.is_set()
+    read.set()
+    await knowing
+    assert app.components.streams.known.is_set()

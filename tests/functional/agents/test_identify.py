@@ -1,6 +1,7 @@
 """The identification agent over a real gallery, and a log of checkpoints that others go on from."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from media.stills import PEOPLE
 from studio import until
 from workbench import Desk, Stage, faces_of
 
+from app.agents import identify
 from app.messages import encode
 from app.models.images import decode_jpeg
 from app.models.pipeline import Nets, Recogniser
@@ -198,3 +200,25 @@ async def test_a_visit_is_never_closed_before_what_is_told_of_it(
         await closing
         told = await desk.sightings(2)
     assert [sighting.open for sighting in told] == [True, False]
+
+
+@pytest.mark.parametrize(("gap", "silence"), [(0.5, 5.0), (5.0, 5.0), (8.0, 8.0)])
+async def test_a_stream_is_silent_after_the_gap_and_not_before_five_seconds(
+    stage: Stage, gallery: Gallery, monkeypatch: pytest.MonkeyPatch, gap: float, silence: float
+) -> None:
+    """Frames may wait for a worker that is busy: nobody has gone because it has not come to them."""
+    now = 1000.0
+    monkeypatch.setattr(identify, "time", SimpleNamespace(monotonic=lambda: now))
+    desk = Desk(stage, gallery, sighting_gap=gap)
+    async with desk.context as agent:
+        await desk.send(agent, *faces_of(axis(0), count=1))
+        await desk.sightings(1)
+        partition = next(one for one in desk.partitions if one.number == 0)
+        assert partition.streams["door"].heard == now
+        now += silence
+        await desk.identify.close_silent()
+        assert desk.told() == 1
+        now += 0.001
+        await desk.identify.close_silent()
+        (_, closed) = await desk.sightings(2)
+        assert not closed.open

@@ -115,6 +115,19 @@ def test_a_size_at_the_limit_passes() -> None:
         decode_jpeg(encoded("JPEG"), 64 * 48 - 1)
 
 
+@pytest.mark.parametrize(("width", "passes"), [(7680, True), (7681, False)])
+def test_a_frame_has_at_most_the_pixels_of_8k(width: int, passes: bool) -> None:
+    """By what its header says: there is nothing in it."""
+    data = bytearray(encoded("JPEG"))
+    size = data.index(b"\xff\xc0") + 5
+    data[size : size + 4] = struct.pack(">HH", 4320, width)
+    if passes:
+        assert decode_jpeg(bytes(data)).shape == (4320, 7680, 3)
+    else:
+        with pytest.raises(ImageError, match="at most 33177600 pixels, found 7681x4320"):
+            decode_jpeg(bytes(data))
+
+
 def test_frames_survive_the_way_there_and_back() -> None:
     data = encode_jpeg(picture(), 95)
     np.testing.assert_array_equal(decode_jpeg(data), cv2.imdecode(np.frombuffer(data, np.uint8), 1))

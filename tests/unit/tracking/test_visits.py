@@ -266,6 +266,37 @@ def test_of_those_unknown_the_largest_face_is_kept() -> None:
     assert (closed.crop, closed.crop_score, closed.frames) == (b"large", 90, 5)
 
 
+def test_the_first_crop_is_kept_where_none_came_with_the_first_frame() -> None:
+    visits = Visits(update=0)
+    assert visits.see(at(0), known(similarity=0.9))[0].crop == b""
+    assert visits.see(at(1), known(similarity=0.5, crop=b"1"))[0].crop == b"1"
+    # Of two that are as good, the one before.
+    assert visits.see(at(2), known(similarity=0.5, crop=b"2"))[0].crop == b"1"
+
+
+def test_of_two_faces_of_one_person_that_are_as_like_the_first_is_taken() -> None:
+    faces = known(similarity=0.5, crop=b"1"), known(similarity=0.5, crop=b"2")
+    assert Visits().see(at(0), *faces)[0].crop == b"1"
+
+
+def test_the_largest_face_is_that_whose_shorter_side_is_longest_wherever_it_is() -> None:
+    tracker = VisitTracker(replace(RULES, unknown_frames=1))
+    boxes = np.array([(10, 0, 60, 50), (0, 400, 200, 440)], np.float32)
+    faces = make_faces([axis(0)] * 2, boxes=boxes, crops=[b"large", b"low"])
+    nobody = Match(person=None, name=None, similarity=0.0, nearest=None)
+    (told,) = tracker.observe(faces, [nobody, nobody], 0) or ()
+    assert told.crop == b"large"
+
+
+def test_a_frame_of_the_moment_at_which_silence_ended_a_visit_is_another_visit() -> None:
+    """A recording of one frame that is played again has its time."""
+    visits = Visits()
+    (first,) = visits.see(at(0), known())
+    visits.tracker.close(0)
+    (second,) = visits.see(at(1)._replace(captured=first.last), known())
+    assert second.id != first.id
+
+
 def test_two_faces_of_one_person_count_once() -> None:
     (sighting,) = Visits().see(at(0), known(similarity=0.5), known(similarity=0.7))
     assert (sighting.frames, sighting.score) == (1, 0.7)

@@ -48,6 +48,8 @@ async def local(serve: Any) -> Any:
         {}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}, {"Authorization": TOKEN},
         {"Cookie": "onlooker_token=wrong"}, {"Cookie": "onlooker_token="},
         {"Cookie": f"onlooker_token={TOKEN}"},
+        *({"Authorization": f"Bearer {TOKEN[:length]}"} for length in (0, 1, 9, len(TOKEN) - 1)),
+        {"Authorization": f"Bearer {TOKEN}="}, {"Authorization": f"Bearer {TOKEN}{TOKEN}"},
         {"Authorization": "Bearer \xff"},
     ],
 )  # fmt: skip
@@ -57,6 +59,18 @@ async def test_without_the_token_nothing_is_told(
     response = await locked.request(method, path, headers=headers)
     assert response.status == 401
     assert (await response.json())["reason"] == "token-needed"
+
+
+@pytest.mark.parametrize("cut", [slice(0, 63), slice(0, 1), slice(1, 64)], ids=str)
+async def test_a_part_of_the_cookie_is_not_the_cookie(locked: Any, cut: slice) -> None:
+    response = await locked.post("/login", data={"token": TOKEN}, allow_redirects=False)
+    cookie = response.cookies["onlooker_token"].value
+    assert len(cookie) == 64
+    # The client would send it by itself from here on.
+    locked.session.cookie_jar.clear()
+    for given, status in ((cookie, 200), (cookie[cut], 401), (cookie + "0", 401)):
+        response = await locked.get("/thing", headers={"Cookie": f"onlooker_token={given}"})
+        assert response.status == status
 
 
 async def test_the_health_check_needs_no_token_and_no_host(locked: Any) -> None:

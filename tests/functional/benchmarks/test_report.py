@@ -1,0 +1,122 @@
+"""A benchmark says what it measured, whether that is good enough, and what it is worth."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.settings import ROOT
+
+HERE = ROOT / "benchmarks"
+
+
+@pytest.fixture
+def report(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """Return the module that reports, which leaves its figures here."""
+    monkeypatch.syspath_prepend(str(HERE))
+    import _report
+
+    monkeypatch.setattr(_report, "FOLDER", tmp_path)
+    return _report
+
+
+@pytest.mark.parametrize(
+    ("values", "at_most", "met"),
+    [
+        ([1, 2, 3], False, True),
+        ([1, 1.9, 3], False, False),
+        ([1, 2, 9], True, True),
+        ([0, 2.1, 9], True, False),
+    ],
+)
+def test_the_median_of_the_rounds_meets_the_goal(
+    report: Any, tmp_path: Path, values: list[float], at_most: bool, met: bool
+) -> None:
+    figure = report.Figure("speed", "times", 2, values, at_most=at_most)
+    assert report.report("one", [figure], [{"round": 1}]) == (0 if met else 1)
+    told = json.loads((tmp_path / "one.json").read_text())
+    assert (told["ok"], told["wrong"]) == (met, [])
+    assert told["figures"] == [
+        {"what": "speed", "unit": "times", "goal": 2, "at_most": at_most, "value": sorted(values)[1],
+         "least": min(values), "most": max(values), "rounds": values, "met": met}
+    ]  # fmt: skip
+    assert {"cpu", "cores", "python", "onnxruntime"} == told["machine"].keys()
+
+
+def test_a_figure_is_worth_nothing_where_something_was_wrong(report: Any, tmp_path: Path) -> None:
+    figure = report.Figure("speed", "times", 2, [9.0])
+    assert report.report("one", [figure], [], ["no faces"], crops=False) == 1
+    told = json.loads((tmp_path / "one.json").read_text())
+    assert (told["ok"], told["wrong"], told["measured_with"]) == (False, ["no faces"], {"crops": False})
+
+
+def test_what_cannot_be_measured_is_neither_met_nor_missed(report: Any, capsys: Any) -> None:
+    assert report.not_run("no checkpoint") == 3
+    assert capsys.readouterr().err == "not run: no checkpoint\n"
+
+
+@pytest.mark.parametrize(
+    ("found", "right"),
+    [({0: 3, 1: 0, 2: 3}, True), ({0: 3, 1: 0, 2: 3, 3: 3, 4: 0, 5: 3}, True), ({}, False),
+     ({0: 0, 1: 0, 2: 0}, False), ({0: 3, 1: 3, 2: 3}, False), ({0: 3}, True), ({0: 2}, False)],
+)  # fmt: skip
+def test_faces_that_were_not_found_are_wrong(report: Any, found: dict[int, int], right: bool) -> None:
+    from _clip import Clip
+
+    wrong = Clip(Path("clip.mp4"), [3, 0, 3], None).wrong("faces", found)
+    assert (wrong == []) is right
+
+
+async def _never() -> int:
+    await asyncio.Event().wait()
+    return 0
+
+
+def test_a_benchmark_that_does_not_end_has_failed(report: Any, capsys: Any) -> None:
+    from _rig import run_benchmark
+
+    assert run_benchmark(_never(), minutes=0.0005) == 1
+    assert capsys.readouterr().err == "not done within 0.0005 minutes\n"
+
+
+def test_the_table_is_made_of_what_was_measured(report: Any, tmp_path: Path) -> None:
+    from run import table
+
+    report.report(
+        "one", [report.Figure("speed", "times", 2, [1, 3, 2]), report.Figure("age", "s", 1, [4], True)], []
+    )
+    report.report("two", [report.Figure("faces", "of them", 1, [1.0])], [], ["no faces"])
+    told = [json.loads((tmp_path / f"{name}.json").read_text()) for name in ("one", "two")]
+    assert table(told).splitlines()[:5] == [
+        "| what | goal | measured |",
+        "|---|---|---|",
+        "| speed (`one.py`) | at least 2 times | 2 (1 to 3; 3 rounds) |",
+        "| age (`one.py`) | at most 1 s | 4: not met |",
+        "| faces (`two.py`) | at least 1 of them | 1; wrong: no faces |",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments", "code", "said"),
+    [
+        ("run.py", ["nope"], 2, "unknown: nope"),
+        ("end_to_end.py", ["--clip", "nothing.mp4"], 1, "there is no clip nothing.mp4"),
+        ("lfw.py", ["--data", "nowhere"], 3, "not run: no pairs.txt in nowhere"),
+        ("imported_vs_mxnet.py", ["--prefix", "nowhere/model"], 3, "not run: no checkpoint nowhere/model"),
+    ],
+)
+def test_what_is_missing_is_said_in_a_line(program: str, arguments: list[str], code: int, said: str) -> None:
+    done = subprocess.run(
+        [sys.executable, str(HERE / program), *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,45 @@
+"""A benchmark that is ended leaves nothing running."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from cluster import wait_for
+
+from app.settings import ROOT
+
+
+def _all_of(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_what_it_has_started_ends_with_it(
+    jars: Path, clip: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    with (tmp_path / "log").open("wb") as log:
+        run = subprocess.Popen(
+            [sys.executable, "benchmarks/run.py", "memory"],
+            cwd=ROOT,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        # The benchmark itself, a broker, a worker and two sources.
+        wait_for("everything to run", lambda: len(_all_of(psutil.Process(run.pid))) >= 5)
+        started = _all_of(psutil.Process(run.pid))
+        os.kill(run.pid, number)
+        assert run.wait(120) != 0
+        _, alive = psutil.wait_procs(started, timeout=60)
+        assert alive == []
+    finally:
+        if run.poll() is None:
+            os.killpg(run.pid, signal.SIGKILL)
