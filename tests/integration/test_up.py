@@ -1,15 +1,16 @@
 """`onlooker up`: one command, and everything runs; one signal, and nothing is left."""
 
+import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 from cluster import Program, Worker, clean_environment, wait_for
 
-from app.broker import free_port
+from app.broker import Broker, free_port
 from app.errors import OnlookerError
 from app.models.images import decode_jpeg
 from app.sources.demo import DEMO_PEOPLE
@@ -124,3 +125,99 @@ def test_a_taken_port_is_one_line_and_exit_code_2(up: Worker, data: Path) -> Non
     assert line.startswith(f"onlooker: port {up.port} of 127.0.0.1 is taken by ")
     assert "Traceback" not in up.said()
     assert leftovers(data) == []
+
+
+@pytest.fixture
+def command(data: Path) -> Iterator[Callable[..., Worker]]:
+    """Yield what starts the command with other arguments and settings; what it leaves is ended."""
+    started: list[Worker] = []
+
+    def start(*arguments: str, **settings: object) -> Worker:
+        port = free_pair()
+        environment = clean_environment(data_dir=data, web_port=port, broker_port=free_port(), **settings)
+        line = [sys.executable, "-m", "app.cli", "up", *arguments]
+        program = Worker(port, "up", line, environment, data.parent / "up.log")
+        started.append(program)
+        program.start()
+        return program
+
+    try:
+        yield start
+    finally:
+        for program in started:
+            program.end()
+        for process in leftovers(data):
+            process.kill()
+
+
+def free_pair() -> int:
+    """Return a port that is free, as is the next one."""
+    while True:
+        port = free_port()
+        try:
+            with socket.create_server(("127.0.0.1", port + 1)):
+                return port
+        except OSError:
+            continue
+
+
+def of(up: Worker, what: str) -> psutil.Process:
+    """Return the one process below it whose command line has this in it."""
+    (found,) = [process for process in children(up) if what in " ".join(process.cmdline())]
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_two_workers_share_the_work_and_end_together(
+    command: Callable[..., Worker], data: Path, clip: Path, number: signal.Signals
+) -> None:
+    up = command("--workers", "2", "--source", str(clip), "--loop")
+    until_told(up)
+    second = Worker(up.port + 1, "second", [], {}, data.parent / "none.log")
+    for worker in (up, second):
+        wait_for("the worker to be ready", worker.ready, 120)
+        wait_for("the stream", lambda worker=worker: worker.stream("camera").get("frames"))
+    assert len([one for one in children(up) if "worker" in one.cmdline()]) == 2
+    family = children(up)
+    up.signal(number)
+    assert up.wait() == 0
+    assert [process for process in family if process.is_running() and process.status() != "zombie"] == []
+    assert leftovers(data) == []
+
+
+def test_with_a_kafka_of_its_own_choice_it_starts_none(
+    command: Callable[..., Worker], broker: Broker, data: Path, clip: Path
+) -> None:
+    up = command(
+        "--source", str(clip), "--stream", "film", broker=broker.url, topic_prefix=f"up{free_port()}-"
+    )
+    until_told(up)
+    assert "starting Apache Kafka" not in up.said()
+    assert not (data / "broker").exists()
+    assert [one for one in children(up) if "java" in one.name()] == []
+    # A recording has an end, which the others survive.
+    wait_for("the recording", lambda: up.stream("film").get("frames") == 275, 120)
+    wait_for("its end to be told", lambda: "source-film has come to its end: " in up.said())
+    assert up.ready()
+    assert up.stop() == 0
+
+
+def test_what_dies_is_started_again(command: Callable[..., Worker], clip: Path) -> None:
+    up = command("--source", str(clip), "--loop")
+    until_told(up)
+
+    def frames() -> int:
+        return int(up.stream("camera").get("frames") or 0)
+
+    for what, said in (
+        ("worker", "ended with code -9: starting it again"),
+        ("kafka.Kafka", "starting it again"),
+    ):
+        before, dead = up.said().count(said), of(up, what)
+        dead.kill()
+        wait_for(f"{what} to be started again", lambda: up.said().count(said) > before)  # noqa: B023
+        wait_for("the worker", up.ready, 120)
+        reached = wait_for("the stream", frames)
+        wait_for("it to go on", lambda: frames() > reached, 120)  # noqa: B023
+        assert of(up, what).pid != dead.pid
+    assert up.stop() == 0
