@@ -15,6 +15,8 @@ from typing import Any, Self, TypeVar
 from uuid import uuid4
 
 from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka.partitioner import DefaultPartitioner
+from machine import SLOWNESS
 
 from app.broker import free_port
 from app.kafka.clients import make_consumer
@@ -29,6 +31,7 @@ __all__ = [
     "Worker",
     "clean_environment",
     "count_messages",
+    "name_on",
     "read_topic",
     "request",
     "wait_for",
@@ -47,9 +50,9 @@ _TAIL = 6_000
 
 def wait_for(what: str, ask: Callable[[], T | None], within: float = PATIENCE) -> T:
     """Ask until there is an answer that is true, and return it."""
-    deadline = time.monotonic() + within
+    deadline = time.monotonic() + within * SLOWNESS
     while not (answer := ask()):
-        assert time.monotonic() < deadline, f"waited {within:.0f} s for {what}"
+        assert time.monotonic() < deadline, f"waited {within * SLOWNESS:.0f} s for {what}"
         time.sleep(_POLL)
     return answer
 
@@ -65,6 +68,16 @@ def clean_environment(**settings: object) -> dict[str, str]:
     """Return this environment with these ONLOOKER_ variables and no others."""
     kept = {name: text for name, text in os.environ.items() if not name.startswith("ONLOOKER_")}
     return kept | {f"ONLOOKER_{name.upper()}": str(value) for name, value in settings.items()}
+
+
+def name_on(partition: int) -> str:
+    """Return the name of a stream that is on a partition of two."""
+    choose = DefaultPartitioner()
+    return next(
+        name
+        for name in map("camera-{}".format, range(100))
+        if choose(name.encode(), [0, 1], [0, 1]) == partition
+    )
 
 
 class Program:
@@ -110,7 +123,7 @@ class Program:
     def wait(self, within: float = PATIENCE) -> int:
         """Wait for its end and return its exit code."""
         assert self._process is not None
-        return self._process.wait(within)
+        return self._process.wait(within * SLOWNESS)
 
     def stop(self) -> int:
         """Ask it to end, and return its exit code."""

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
+from machine import patience
 from numpy.typing import NDArray
 
 from app.history.index import History
@@ -209,7 +210,7 @@ class KeptDelivery:
 
     async def wait_for(self, topic: TopicSpec, count: int) -> list[Delivered]:
         """Wait until a topic was given `count` messages, and return them."""
-        async with asyncio.timeout(30):
+        async with patience(30):
             while len(self.of(topic)) < count:
                 self._changed.clear()
                 await self._changed.wait()

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from machine import patience
 from makers import EMBEDDER, THRESHOLD, make_frame, make_identifications, make_person, make_status
 
 from app.history.streams import Streams
@@ -120,7 +121,7 @@ class Studio:
 
 
 async def until(condition: Callable[[], object], within: float = 20) -> None:
-    """Wait until something is so."""
-    async with asyncio.timeout(within):
+    """Wait until something is so, for so many seconds of a quick machine."""
+    async with patience(within):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.01)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from camera import Camera
 from cluster import Cluster, wait_for
+from machine import load
 
 from app.broker import Broker
 
@@ -34,7 +35,7 @@ class Site:
         #: Base address, the same after a stop and a start.
         self.url = self._worker.url
         # Slower than it was taken: two cores are for the worker and for the browser.
-        self._film("clip", fps=3)
+        self._film("clip", fps=load(3))
 
     def stop(self) -> None:
         """Take the worker away."""
@@ -46,7 +47,7 @@ class Site:
 
     def add_stream(self, name: str) -> None:
         """Play the clip on one more stream until the end of the session."""
-        self._film(name, fps=0.5)
+        self._film(name, fps=load(0.5))
 
     def _film(self, name: str, fps: float) -> None:
         self.cluster.source(self._camera.url(fps), name)

@@ -15,6 +15,7 @@ from chaos.log import Log, read_log
 from chaos.scenario import Layout, Script, Shot, visits
 from chaos.writer import Writer
 from cluster import PATIENCE, Cluster, Worker, count_messages, wait_for
+from machine import SLOWNESS
 
 from app.topics import Topics
 
@@ -128,7 +129,7 @@ class Stage:
         settings, sent = self.cluster.settings, self.writer.sent
         topics = Topics(settings)
         watched = (topics.faces, topics.dead_letters, topics.sightings)
-        count, since, end = -1, time.monotonic(), time.monotonic() + PATIENCE + len(sent) / 10
+        count, since, end = -1, time.monotonic(), time.monotonic() + (PATIENCE + len(sent) / 10) * SLOWNESS
         while True:
             await asyncio.sleep(_POLL)
             before, count = count, sum([await count_messages(settings, topic) for topic in watched])

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from chaos.log import Log, read_log
 from cluster import PATIENCE, Cluster, Worker, count_messages, read_topic
+from machine import patience
 
 from app.broker import Broker, free_port
 from app.messages import Person, Sighting, decode
@@ -31,14 +32,14 @@ async def kafka(jars: Path, tmp_path: Path) -> AsyncIterator[Broker]:
 
 async def reach(cluster: Cluster, count: int) -> None:
     """Wait until the faces of so many frames are on the log."""
-    async with asyncio.timeout(PATIENCE):
+    async with patience(PATIENCE):
         while await count_messages(cluster.settings, Topics(cluster.settings).faces) < count:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
 
 async def until_done(cluster: Cluster, worker: Worker) -> None:
     """Wait until every frame has its faces, and every sighting has ended."""
-    async with asyncio.timeout(PATIENCE):
+    async with patience(PATIENCE):
         while len((await read_log(cluster.settings)).faces) < FRAMES:  # noqa: ASYNC110
             await asyncio.sleep(0.2)
         while any(seen["open"] for seen in worker.get("/sightings")["sightings"]):  # noqa: ASYNC110
@@ -113,7 +114,7 @@ async def test_workers_are_killed_and_others_go_on(
 
 async def owner(workers: list[Worker]) -> Worker:
     """Return the worker that has the stream, as any of them says."""
-    async with asyncio.timeout(30):
+    async with patience(30):
         while True:
             for worker in workers:
                 if not worker.ready():

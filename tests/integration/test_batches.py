@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from cluster import Cluster, count_messages, read_topic
+from machine import patience
 
 from app.broker import Broker
 from app.messages import Faces, decode
@@ -23,7 +24,7 @@ async def test_batches_lose_nothing_when_workers_end(broker: Broker, tmp_path: P
         topics = Topics(cluster.settings)
         worker = cluster.worker().until_ready()
         sources = [cluster.source(audience, stream, "--fps", "max") for stream in ("hall", "yard")]
-        async with asyncio.timeout(90):
+        async with patience(90):
             for count, end in ((KILLED_AT, worker.kill), (STOPPED_AT, worker.stop)):
                 while await count_messages(cluster.settings, topics.faces) < count:  # noqa: ASYNC110
                     await asyncio.sleep(0.05)

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from machine import patience
 
 from app.broker import Broker
 from app.kafka import checkpoints as module
@@ -43,7 +44,7 @@ class Desk:
             await producer.send_and_wait(self.topics.checkpoints.name, value, key, partition)
 
     async def read(self, *partitions: int) -> dict[int, list[Stored]]:
-        async with asyncio.timeout(60):
+        async with patience(60):
             return await self.checkpoints.read(partitions)
 
     async def furthest(self, *partitions: int) -> dict[int, dict[str, int]]:

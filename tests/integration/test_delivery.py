@@ -7,6 +7,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import MessageSizeTooLargeError
 from cluster import read_topic
+from machine import patience
 
 from app.broker import Broker
 from app.kafka.delivery import KafkaDelivery, Position
@@ -40,7 +41,7 @@ async def test_what_is_posted_lands_in_order_where_it_is_said_to(broker: Broker)
     keys = [b"stream-%d" % number for number in range(20)]
     messages = [(keys[number % len(keys)], b"%d" % number * (1 + number % 900)) for number in range(MESSAGES)]
     try:
-        async with asyncio.timeout(60):
+        async with patience(60):
             places = await asyncio.gather(*(delivery.post(topic, key, value) for key, value in messages))
     finally:
         await delivery.close()
@@ -56,7 +57,7 @@ async def test_a_message_that_is_too_large_fails_and_its_neighbours_land(broker:
     topic = await make_topic(settings, **{"max.message.bytes": "20000"})
     delivery = KafkaDelivery(settings)
     try:
-        async with asyncio.timeout(60):
+        async with patience(60):
             before = await delivery.send(topic, None, b"before", 1)
             landed = [delivery.post(topic, None, value, 1) for value in (b"0", b"x" * 50_000, b"1", b"2")]
             found = await asyncio.gather(*landed, return_exceptions=True)
@@ -72,7 +73,7 @@ async def test_what_is_posted_while_no_broker_is_there_is_given_up_when_it_close
     delivery = KafkaDelivery(Settings(broker="kafka://127.0.0.1:9"))
     topic = TopicSpec("nowhere", "stream", "anything", 1)
     landed = delivery.post(topic, b"door", b"value")
-    async with asyncio.timeout(60):
+    async with patience(60):
         await delivery.close()
         with pytest.raises(asyncio.CancelledError):
             await landed

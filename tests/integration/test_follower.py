@@ -5,6 +5,7 @@ from uuid import uuid4
 
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from machine import patience
 
 from app.broker import Broker
 from app.kafka.follower import Follower, ReadFrom
@@ -39,7 +40,7 @@ async def test_a_log_that_ends_with_marks_of_transactions_is_followed_to_its_end
 
     follower = Follower(settings, topic, {}, handle)
     following = asyncio.create_task(follower.run())
-    async with asyncio.timeout(60):
+    async with patience(60):
         await follower.caught_up(0)
         await follower.caught_up(1)
     assert follower.complete

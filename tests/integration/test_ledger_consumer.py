@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from faust.types import TP
 from faust.types.transports import TransportT
+from machine import patience
 from studio import until
 
 from app.broker import Broker
@@ -137,7 +138,7 @@ class Desk:
 
     async def commits(self, *offsets: int) -> None:
         """Wait until these offsets are committed."""
-        async with asyncio.timeout(60):
+        async with patience(60):
             while await self.committed() != dict(enumerate(offsets)):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
 

@@ -1,6 +1,5 @@
 """The reader of live pictures on a real Kafka: the newest that was decided, at once, and nothing twice."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from machine import patience
 from makers import make_frame, make_identifications, make_status
 
 from app.broker import Broker
@@ -73,7 +73,7 @@ class Log:
 
 async def newest(reader: Reader) -> int:
     """Wait for news, and return the number of the frame."""
-    async with asyncio.timeout(30):
+    async with patience(30):
         while (found := await reader.newest()) is None:
             pass
     assert found.frame.seq == found.identifications.faces_offset
@@ -83,7 +83,7 @@ async def newest(reader: Reader) -> int:
 
 async def news(reader: Reader) -> Identified | None:
     """Return the next news, which may be none."""
-    async with asyncio.timeout(30):
+    async with patience(30):
         return await reader.newest()
 
 

@@ -11,6 +11,7 @@ import pytest
 from authority import Authority
 from cluster import Cluster, Program, read_topic, wait_for
 from conftest import run_apart
+from machine import patience
 from secured import PASSWORD, USER, SecuredBroker
 
 from app.kafka.access import AccessError, check_access
@@ -199,7 +200,7 @@ async def test_who_is_not_let_in_is_told_why(
     settings = Settings(**change(secured, tmp_path))
     with pytest.raises(AccessError) as caught:
         # Not after the wait: it would not help.
-        async with asyncio.timeout(30):
+        async with patience(30):
             await create_topics(settings, wait=600)
     assert str(caught.value).startswith(f"Kafka at {secured.address(listener)} {said}")
     assert "\n" not in str(caught.value)

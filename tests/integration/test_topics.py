@@ -5,6 +5,7 @@ from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from machine import patience
 
 from app.broker import Broker
 from app.kafka.admin import create_topics
@@ -29,7 +30,7 @@ async def configuration(broker: Broker, name: str) -> dict[str, str]:
 
 async def shows(broker: Broker, name: str, expected: dict[str, str]) -> None:
     """Wait until the broker says so: what its controller has decided reaches it a moment later."""
-    async with asyncio.timeout(20):
+    async with patience(20):
         while not expected.items() <= (await configuration(broker, name)).items():  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 

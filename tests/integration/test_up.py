@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from cluster import Program, Worker, clean_environment, wait_for
+from cluster import Program, Worker, clean_environment, name_on, wait_for
 
 from app.broker import Broker, free_port
 from app.errors import OnlookerError
@@ -134,7 +134,8 @@ def command(data: Path) -> Iterator[Callable[..., Worker]]:
 
     def start(*arguments: str, **settings: object) -> Worker:
         port = free_pair()
-        environment = clean_environment(data_dir=data, web_port=port, broker_port=free_port(), **settings)
+        own = {"data_dir": data, "web_port": port, "broker_port": free_port()}
+        environment = clean_environment(**own | settings)
         line = [sys.executable, "-m", "app.cli", "up", *arguments]
         program = Worker(port, "up", line, environment, data.parent / "up.log")
         started.append(program)
@@ -171,12 +172,33 @@ def of(up: Worker, what: str) -> psutil.Process:
 def test_two_workers_share_the_work_and_end_together(
     command: Callable[..., Worker], data: Path, clip: Path, number: signal.Signals
 ) -> None:
-    up = command("--workers", "2", "--source", str(clip), "--loop")
+    names, port = (name_on(0), name_on(1)), free_port()
+    up = command(
+        *("--workers", "2", "--source", str(clip), "--stream", names[0], "--loop"),
+        partitions=2,
+        broker_port=port,
+    )
     until_told(up)
     second = Worker(up.port + 1, "second", [], {}, data.parent / "none.log")
     for worker in (up, second):
         wait_for("the worker to be ready", worker.ready, 120)
-        wait_for("the stream", lambda worker=worker: worker.stream("camera").get("frames"))
+
+    def shared() -> bool:
+        owners = {str(up.stream(name).get("worker")).rpartition(":")[2] for name in names}
+        return owners == {str(worker.port) for worker in (up, second)}
+
+    # Beside the one stream that the command starts; each is on a partition of its own.
+    line = [sys.executable, "-m", "app.cli", "source", str(clip), "--stream", names[1], "--loop"]
+    environment = clean_environment(data_dir=data, broker=f"kafka://127.0.0.1:{port}", partitions=2)
+    other = Program("other", line, environment, data.parent / "other.log")
+    other.start()
+    try:
+        wait_for("each to have a stream", shared, 120)
+        for worker in (up, second):
+            for name in names:
+                wait_for("the stream", lambda worker=worker, name=name: worker.stream(name).get("frames"))
+    finally:
+        other.end()
     assert len([one for one in children(up) if "worker" in one.cmdline()]) == 2
     family = children(up)
     up.signal(number)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer
 from cluster import Cluster, Worker, read_topic, wait_for
+from machine import SLOWNESS
 from makers import axis, make_enrolment
 
 from app.broker import Broker
@@ -49,7 +50,7 @@ def test_a_person_of_a_newer_program_survives_an_enrolment_by_an_older_one(
         with pytest.raises(urllib.error.HTTPError) as refused:
             older.enrol("Barack", portrait, id=person)
         assert (refused.value.code, json.load(refused.value)["reason"]) == (409, "unreadable-person")
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 10 * SLOWNESS
         asyncio.run(send(cluster, person))
         (letter,) = wait_for("the dead letter", lambda: letters(cluster))
         assert (letter.key, letter.reason) == (person.encode(), "unreadable-person")

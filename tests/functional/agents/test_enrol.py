@@ -1,6 +1,5 @@
 """The enrolment agent writes the table, and the gallery follows."""
 
-import asyncio
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 from aiokafka.errors import KafkaTimeoutError
 from faust.exceptions import ProducerSendError
 from makers import EMBEDDER, axis, make_enrolment, make_person, make_template, newer
+from settled import settled
 from studio import until
 from workbench import Changelog, Stage
 
@@ -178,7 +178,7 @@ async def test_a_wish_is_done_when_the_changelog_has_it(office: Office) -> None:
     async with office.context as agent:
         await office.put(agent, make_enrolment("ada", axis(0)))
         await until(lambda: office.changelog.changes)
-        await asyncio.sleep(0.02)
+        await settled()
         assert office.ledger.committable == 0
         assert office.identities.writing
         # Nor is she named before the others may know of her.

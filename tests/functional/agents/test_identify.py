@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from makers import THRESHOLD, axis, make_faces, make_person, make_template
 from media.stills import PEOPLE
+from settled import settled
 from studio import until
 from workbench import Desk, Stage, faces_of
 
@@ -129,7 +130,7 @@ async def test_what_a_frame_changes_is_on_the_log_before_what_is_told_of_it(desk
     async with desk.context as agent:
         await desk.send(agent, *faces_of(axis(0), count=1))
         await until(lambda: delivery.withheld(topics.checkpoints))
-        await asyncio.sleep(0.02)
+        await settled()
         assert desk.told() == 0
         delivery.let_go(topics.checkpoints)
         (told,) = await desk.sightings(1)
@@ -195,6 +196,7 @@ async def test_a_visit_is_never_closed_before_what_is_told_of_it(
         await desk.send(agent, *faces_of(axis(0), count=1))
         await until(lambda: stage.delivery.withheld(stage.topics.sightings))
         closing = asyncio.create_task(desk.identify.close_silent())
+        # For long enough to be silent.
         await asyncio.sleep(0.02)
         stage.delivery.let_go(stage.topics.sightings)
         await closing

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from aiokafka.errors import MessageSizeTooLargeError
 from makers import EMBEDDER, THRESHOLD, axis
+from settled import settled
 from studio import until
 from workbench import Desk, Stage, faces_of
 
@@ -113,7 +114,7 @@ async def test_no_sighting_waits_for_a_picture_but_no_faces_are_done_without_one
         assert len(await desk.sightings(3)) == delivery.withheld(topics.identifications) == 3
         await desk.taken_in(3)
         writing = asyncio.create_task(desk.partitions.checkpoint())
-        await asyncio.sleep(0.02)
+        await settled()
         assert ledger.committable == 0
         delivery.let_go(topics.identifications)
         await writing

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 from makers import EMBEDDER, axis
+from settled import settled
 from studio import until
 from workbench import Desk, Stage, faces_of
 
@@ -211,7 +212,7 @@ async def test_no_checkpoint_is_written_between_the_matching_of_faces_and_what_t
         await desk.send(agent, *faces_of(axis(0), count=2))
         await asyncio.wait_for(slow.asked.wait(), 30)
         writing = asyncio.create_task(desk.partitions.checkpoint())
-        await asyncio.sleep(0.02)
+        await settled()
         assert not writing.done()
         slow.answer.set()
         await writing
@@ -247,7 +248,7 @@ async def test_nothing_is_named_before_it_is_known_who_is_there(stage: Stage, ga
         await desk.send(agent, *faces_of(axis(0), count=1))
         await until(lambda: stage.of("faces").in_work)
         await desk.identify.close_silent()
-        await asyncio.sleep(0.02)
+        await settled()
         assert desk.told() == 0
         stage.checkpoints.readable.set()
         await desk.sightings(1)

@@ -2,7 +2,7 @@
 
 import itertools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,26 @@ class Driver:
         if error is not None:
             raise error
         return OPEN(str(self._film))
+
+
+class Failing:
+    """A device of which so many packets can be read, and then none."""
+
+    def __init__(self, device: Any, packets: int, error: Exception) -> None:
+        self._device, self._packets, self._error = device, packets, error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._device, name)
+
+    def __enter__(self) -> "Failing":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._device.close()
+
+    def demux(self, stream: Any) -> Iterator[Any]:
+        yield from itertools.islice(self._device.demux(stream), self._packets)
+        raise self._error
 
 
 @pytest.fixture
@@ -106,6 +126,25 @@ def test_a_camera_whose_pictures_stop_is_opened_again(camera: Any) -> None:
     source, driver = camera()
     assert len(taken(source, 280)) == 280
     assert (source.reconnects, len(driver.opened)) == (1, 2)
+
+
+def test_a_camera_that_is_unplugged_while_it_is_read_is_opened_again(
+    camera: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    source, driver = camera(None, gone(), None)
+    opened: list[Failing] = []
+
+    def unplug(*arguments: Any, **options: Any) -> Any:
+        device = driver.open(*arguments, **options)
+        if opened:
+            return device
+        opened.append(Failing(device, 20, av.error.OSError(19, "No such device", "/dev/video0")))
+        return opened[0]
+
+    monkeypatch.setattr("app.sources.container.av.open", unplug)
+    assert len(taken(source, 60)) == 60
+    assert (source.reconnects, len(driver.opened)) == (1, 3)
+    assert ["no such device" in text for text in caplog.messages] == [True, False]
 
 
 def test_a_number_without_a_camera_is_refused(camera: Any, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from machine import patience
 from makers import SightingLog, make_sighting
 from servers import open_streams, send_and_read_nothing
 from studio import until
@@ -32,7 +33,7 @@ class Reader:
     async def block(self) -> dict[str, str]:
         """Return the next event, by field; the last id is remembered as a browser would."""
         fields: dict[str, str] = {}
-        async with asyncio.timeout(20):
+        async with patience(20):
             while line := (await self.response.content.readline()).decode().rstrip("\n"):
                 name, _, value = line.partition(":")
                 fields[name] = value.removeprefix(" ")
@@ -65,7 +66,7 @@ async def client(views: EventViews, serve: Any) -> Any:
 async def blocks(end: socket.socket) -> AsyncIterator[dict[str, str]]:
     """Read the events of a chunked response from its socket."""
     loop, rest = asyncio.get_running_loop(), b""
-    async with asyncio.timeout(60):
+    async with patience(60):
         while data := await loop.sock_recv(end, 65536):
             *whole, rest = (rest + data).split(b"\n\n")
             for block in whole:
@@ -265,7 +266,7 @@ async def test_a_reader_that_goes_away_is_let_go_of(client: Any, log: SightingLo
     await reader.block()
     assert len(log.history._listeners) == 1
     reader.response.close()
-    async with asyncio.timeout(20):
+    async with patience(20):
         while log.history._listeners:
             await log.write("news")
             await asyncio.sleep(0.01)
@@ -275,7 +276,7 @@ async def test_a_server_that_stops_does_not_wait_for_its_readers(history: Histor
     client = await serve(EventViews(history).routes())
     reader = await read(client)
     await reader.block()
-    async with asyncio.timeout(10):
+    async with patience(10):
         await client.server.close()
     with pytest.raises(aiohttp.ClientPayloadError):
         await reader.response.content.read()

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from machine import patience
 from studio import Studio, until
 
 from app.models.images import decode_jpeg
@@ -43,18 +44,28 @@ async def test_a_picture_names_who_was_identified_whoever_is_enrolled_by_now(
     assert view.shows("ada")
 
 
+async def show_another(studio: Studio, hub: Hub) -> None:
+    """Watch another stream for as long as a picture takes from the log to who watches, then let go of it."""
+    before = studio.stopped.count("yard")
+    async with hub.watch("yard") as viewer:
+        offset = await studio.show("yard")
+        while (await viewer.next()).offset < offset:
+            pass
+    await until(lambda: studio.stopped.count("yard") > before)
+
+
 async def test_nothing_is_read_or_drawn_while_nobody_watches(studio: Studio, hub: Hub) -> None:
     await studio.show("door")
-    await asyncio.sleep(0.2)
-    assert (studio.readers, studio.rendered()) == ([], 0)
+    await show_another(studio, hub)
+    assert (studio.readers, studio.rendered()) == (["yard"], 0)
 
     async with hub.watch("door") as viewer:
         await viewer.next()
-    await until(lambda: studio.stopped == ["door"])
+    await until(lambda: studio.stopped == ["yard", "door"])
     for _ in range(3):
         await studio.show("door")
-    await asyncio.sleep(0.2)
-    assert studio.rendered() == 1
+    await show_another(studio, hub)
+    assert (studio.readers, studio.rendered()) == (["yard", "door", "yard"], 1)
 
 
 async def test_who_comes_back_soon_finds_the_stream_being_read(studio: Studio, hub: Hub) -> None:
@@ -79,14 +90,14 @@ async def test_a_slow_viewer_gets_the_newest_and_skips_the_rest(studio: Studio, 
 
 async def test_a_reader_that_fails_is_replaced(studio: Studio, hub: Hub) -> None:
     studio.broken, studio.broken_stop = [OSError("gone")], [RuntimeError("does not stop")]
-    async with asyncio.timeout(20), hub.watch("door") as viewer:
+    async with patience(20), hub.watch("door") as viewer:
         await studio.show("door")
         assert (await viewer.next()).offset == studio.offset
     assert studio.readers == ["door", "door"]
 
 
 async def test_no_viewer_waits_for_a_stream_that_is_no_more(studio: Studio, hub: Hub) -> None:
-    async with asyncio.timeout(20), hub.watch("door") as viewer:
+    async with patience(20), hub.watch("door") as viewer:
         waiting = asyncio.create_task(viewer.next())
         await until(lambda: studio.readers == ["door"])
         await hub.close()
@@ -96,7 +107,7 @@ async def test_no_viewer_waits_for_a_stream_that_is_no_more(studio: Studio, hub:
 
 async def test_a_stream_that_was_forgotten_in_the_meantime_ends(studio: Studio, hub: Hub) -> None:
     studio.streams._statuses.clear()
-    async with asyncio.timeout(20), hub.watch("door") as viewer:
+    async with patience(20), hub.watch("door") as viewer:
         with pytest.raises(StreamEndedError):
             await viewer.next()
 
@@ -104,11 +115,12 @@ async def test_a_stream_that_was_forgotten_in_the_meantime_ends(studio: Studio, 
 async def test_who_comes_back_sees_what_came_in_the_meantime(
     studio: Studio, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_LINGER", 5.0)
+    monkeypatch.setattr(module, "_LINGER", 600.0)
     async with hub.watch("door") as viewer:
         await studio.show("door")
         await viewer.next()
     newest = await studio.show("door")
-    await asyncio.sleep(0.3)
+    # It comes while nobody watches, and not only to who comes back.
+    await until(lambda: (passed := hub._channels["door"].passed) and passed.identifications.offset == newest)
     async with hub.watch("door") as viewer:
         assert (await asyncio.wait_for(viewer.next(), 5)).offset == newest

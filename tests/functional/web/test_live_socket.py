@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from aiohttp import WSMsgType
+from machine import patience
 from servers import open_streams, send_and_read_nothing
 from studio import Studio, until
 
@@ -141,7 +142,7 @@ async def test_a_page_that_reads_nothing_is_cut_off_though_it_goes_on_asking(
     monkeypatch.setattr(streaming, "_SLOWEST", 0.2)
     end = await send_and_read_nothing(client, "/live", *HANDSHAKE)
     await until(lambda: open_streams(client) == 1)
-    async with asyncio.timeout(20):
+    async with patience(20):
         with suppress(ConnectionError):
             while open_streams(client):
                 await asyncio.get_running_loop().sock_sendall(end, frame(wish) * 5000)
@@ -160,7 +161,7 @@ async def test_a_page_that_answers_no_ping_is_let_go_of_at_once(
     end = await send_and_read_nothing(client, "/live", *HANDSHAKE)
     await asyncio.get_running_loop().sock_sendall(end, frame('{"watch": ["door"]}'))
     await until(lambda: viewers(studio, "door") == 1)
-    async with asyncio.timeout(20):
+    async with patience(20):
         while client.server.handler.connections:
             await studio.show("door")
             await asyncio.sleep(0.02)

@@ -10,8 +10,10 @@ import cv2
 import faust
 import numpy as np
 import pytest
+from machine import patience
 from makers import axis, make_person, newer
 from media.stills import PEOPLE, TWO_PEOPLE
+from settled import settled
 from workbench import Changelog, Stage
 
 from app.agents.enrol import Enrol
@@ -234,12 +236,22 @@ async def test_a_person_has_only_so_many_photographs(house: House, photo: Any) -
 
 
 async def test_photographs_of_somebody_who_is_removed_meanwhile_bring_nobody_back(
-    house: House, photo: Any
+    house: House, photo: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The gallery of this worker still shows whom the table has lost."""
     await house.gallery.put(make_person("ada", axis(0)))
+    waiting, wait_for = asyncio.Event(), house.gallery.wait_for
+
+    async def noted(*whom: Any) -> None:
+        waiting.set()
+        await wait_for(*whom)
+
+    monkeypatch.setattr(house.gallery, "wait_for", noted)
     adding = asyncio.create_task(house.enrol(photo(OBAMA), id="ada"))
-    await asyncio.sleep(0.2)
+    async with patience(30):
+        await waiting.wait()
+    await settled()
+    assert not adding.done()
     await house.gallery.remove("ada")
     status, answer = await adding
     assert (status, answer["reason"]) == (404, "no-such-person")

@@ -7,6 +7,7 @@ from typing import Any
 
 import av
 import pytest
+from machine import patience
 from makers import make_status
 from servers import open_streams, send_and_read_nothing
 from studio import Studio, until
@@ -40,7 +41,7 @@ async def filming(studio: Studio) -> AsyncIterator[None]:
 
 async def part(response: Any) -> bytes:
     """Read one part of the answer; the picture is empty where the server only says that it is there."""
-    async with asyncio.timeout(20):
+    async with patience(20):
         while (line := await response.content.readline()) == b"\r\n":
             pass
         assert line == b"--frame\r\n"

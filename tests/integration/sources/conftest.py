@@ -1,11 +1,11 @@
 """Topics of one test's own on the real broker, and what is on them."""
 
-import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from machine import patience
 
 from app.messages import Frame, decode_frame
 from app.settings import Settings
@@ -41,7 +41,7 @@ def read_frames() -> ReadFrames:
             ends = await consumer.end_offsets(partitions)
             assert not any((await consumer.end_offsets(others)).values())
             frames = []
-            async with asyncio.timeout(30):
+            async with patience(30):
                 while len(frames) < sum(ends.values()):
                     for records in (await consumer.getmany(timeout_ms=500)).values():
                         frames += [decode_frame(r.key, r.value, dict(r.headers)) for r in records]

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from machine import patience
 from makers import make_frame
 from studio import until
 
@@ -232,7 +233,7 @@ async def test_whether_a_frame_is_too_old_is_judged_when_its_turn_comes(clock: C
         ]
         clock.now += 6
         nets.go_on.set()
-        async with asyncio.timeout(20):
+        async with patience(20):
             assert widths(await first) == [64]
             assert [widths(await one) for one in waiting] == [[TooOld], [70], [70]]
 
@@ -267,7 +268,7 @@ async def test_who_waits_for_a_thread_when_it_closes_is_let_go() -> None:
         await until(nets.begun.is_set)
         waiting = asyncio.create_task(pool.look([frame(70)]))
         await asyncio.sleep(0)
-    async with asyncio.timeout(20):
+    async with patience(20):
         with pytest.raises(asyncio.CancelledError):
             await waiting
         assert not under_way.done()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from machine import patience
 from makers import make_frame, make_received
 
 from app.agents.lanes import FrameWork, Lane
@@ -53,7 +54,7 @@ class Desk:
         return work
 
     async def take(self, most: int = 1, wait: float = 0) -> list[FrameWork]:
-        async with asyncio.timeout(20):
+        async with patience(20):
             return await self.lane.take(most, wait)
 
     async def names(self, count: int) -> list[str]:
@@ -218,7 +219,7 @@ async def test_frames_take_turns_in_the_order_in_which_they_are_taken_however_la
     assert second.before is None
     await desk.names(1)
     assert second.before is first.turns
-    async with asyncio.timeout(20):
+    async with patience(20):
         for step in Step:
             await second.until_before(step)
 
@@ -264,7 +265,7 @@ async def test_a_partition_is_counted_anew_after_it_was_cleared() -> None:
 @pytest.mark.parametrize("how", ["taken", "cleared"])
 async def test_it_is_empty_when_the_last_frame_is_gone(how: str) -> None:
     desk = Desk()
-    async with asyncio.timeout(20):
+    async with patience(20):
         await desk.lane.empty()
     desk.put("door", "yard")
     waiting = asyncio.create_task(desk.lane.empty())

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Collection, Iterable
 from typing import Any
 
 import pytest
+from machine import patience
 from makers import KeptDelivery, make_received, make_sighting, make_status, newer
 from studio import until
 
@@ -71,7 +72,7 @@ class Desk:
         """Assign these partitions, and wait until they are open."""
         self.partitions.assign(numbers)
         owned = list(self.partitions)
-        async with asyncio.timeout(20):
+        async with patience(20):
             await asyncio.gather(*(one.open.wait() for one in owned))
         return owned
 
@@ -351,7 +352,7 @@ async def test_who_waits_for_a_partition_that_is_revoked_is_let_go(desk: Desk) -
     await settle()
     assert not waiting.done()
     desk.partitions.drop()
-    async with asyncio.timeout(20):
+    async with patience(20):
         await waiting
     assert partition.revoked
 

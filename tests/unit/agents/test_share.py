@@ -4,13 +4,14 @@ import asyncio
 from contextlib import AsyncExitStack
 
 import pytest
+from machine import patience
 
 from app.agents import lanes as module
 from app.agents.lanes import Share
 
 
 @pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let nobody go on for want of patience, however slow the machine is."""
     monkeypatch.setattr(module, "_LONGEST", 3600.0)
 
@@ -73,7 +74,7 @@ async def test_who_waits_goes_on_when_another_leaves() -> None:
         waiting = asyncio.create_task(enter())
         await asyncio.sleep(0)
         assert not entered.is_set()
-    async with asyncio.timeout(30):
+    async with patience(30):
         await entered.wait()
         await waiting
 

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from machine import patience
 from makers import make_frame, make_received
 
 from app.agents.lanes import FrameWork
@@ -32,7 +33,7 @@ async def test_no_step_has_been_taken_at_first() -> None:
 
 @pytest.mark.parametrize("step", Step)
 async def test_the_first_frame_waits_for_nobody(step: Step) -> None:
-    async with asyncio.timeout(20):
+    async with patience(20):
         await work().until_before(step)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from machine import patience
 
 from app.cli import children as module
 from app.cli.children import Child, ChildError, end_leftovers
@@ -36,7 +37,7 @@ def process(child: Child) -> psutil.Process:
 
 async def said(child: Child, text: str) -> None:
     """Wait until the child has written something into its log."""
-    async with asyncio.timeout(30):
+    async with patience(30):
         while not child.log.exists() or text not in child.log.read_text():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
@@ -74,7 +75,7 @@ async def test_one_that_is_killed_is_started_again(make: Make) -> None:
     watching = asyncio.create_task(child.watch(told.append))
     first = process(child)
     first.kill()
-    async with asyncio.timeout(30):
+    async with patience(30):
         while process(child).pid == first.pid:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     assert len(told) == 1
@@ -102,7 +103,7 @@ async def test_a_persons_mistake_is_not_tried_again(make: Make) -> None:
 async def test_a_finite_child_may_come_to_its_end(make: Make) -> None:
     child = make("print('done')", finite=True)
     child.start()
-    async with asyncio.timeout(30):
+    async with patience(30):
         await child.watch(pytest.fail)
     assert child.last_words() == "done"
     assert not child.log.with_suffix(".json").exists()

@@ -4,21 +4,20 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from machine import patience
 from makers import make_sighting, newer
 
 from app.history import index as module
 from app.history.index import Entry, History, HistoryUnavailableError, Query
 from app.kafka.follower import Follower, ReadFrom
 from app.messages import MessageError, Sighting, encode, version
-
-Said = Callable[[], list[str]]
 
 DAY = 24 * 3600 * 1000
 NOW = int(time.time() * 1000)
@@ -42,18 +41,35 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_RETRY", 0.01)
 
 
+class Said:
+    """Gives the warnings of the history, in order, and counts what hinders it."""
+
+    def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
+        self._caplog = caplog
+        self.hindered = 0
+
+    def __call__(self) -> list[str]:
+        return [one.getMessage() for one in self._caplog.records if one.name == module.__name__]
+
+
 @pytest.fixture
-def said(caplog: pytest.LogCaptureFixture) -> Said:
-    """Return what gives the warnings of the history, in order."""
-    return lambda: [record.getMessage() for record in caplog.records if record.name == module.__name__]
+def said(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Said:
+    said, hinder = Said(caplog), History._hinder
+
+    def counted(history: History, error: Exception) -> None:
+        hinder(history, error)
+        said.hindered += 1
+
+    monkeypatch.setattr(History, "_hinder", counted)
+    return said
 
 
 async def until_waiting(said: Said) -> None:
-    """Wait until the history has complained, and for as long as a dozen more complaints would take."""
-    async with asyncio.timeout(20):
-        while not said():  # noqa: ASYNC110
+    """Wait until the history has tried in vain for a dozen times more: it complains of that once."""
+    enough = said.hindered + 12
+    async with patience(20):
+        while said.hindered < enough:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
-    await asyncio.sleep(0.2)
 
 
 def seen(identity: str, offset: int = 0, partition: int = 0, **more: object) -> tuple[int, int, bytes]:

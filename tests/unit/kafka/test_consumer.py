@@ -12,6 +12,7 @@ from aiokafka import TopicPartition as AioTopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError
 from faust.types import TP, Message
 from faust.types.transports import TransportT
+from machine import patience
 
 from app.kafka import consumer as module
 from app.kafka.consumer import LedgerConsumer, LedgerTransport
@@ -521,7 +522,7 @@ async def test_only_partitions_that_are_read_now_are_looked_at(
 
 async def run(task: Any, consumer: LedgerConsumer) -> None:
     """Run a task of a service that is not started."""
-    async with asyncio.timeout(20):
+    async with patience(20):
         await task(consumer)
 
 

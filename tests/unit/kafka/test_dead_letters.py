@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from machine import patience
 from makers import KeptDelivery, make_received
 
 from app.kafka.dead_letters import DeadLetters
@@ -68,7 +69,7 @@ async def test_who_sends_one_waits_until_it_is_written() -> None:
     desk = Desk()
     desk.delivery.open.clear()
     sending = asyncio.create_task(desk.dead_letters.send(make_received(), "x", "y"))
-    async with asyncio.timeout(20):
+    async with patience(20):
         while not desk.counted("frames", "x"):  # noqa: ASYNC110
             await asyncio.sleep(0)
     assert not sending.done()

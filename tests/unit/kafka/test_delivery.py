@@ -18,6 +18,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.producer.message_accumulator import BatchBuilder
 from hypothesis import given
 from hypothesis import strategies as st
+from machine import patience
 
 from app.kafka import delivery as module
 from app.kafka.delivery import KafkaDelivery, Position
@@ -134,7 +135,7 @@ async def delivery(kafka: Kafka) -> AsyncIterator[KafkaDelivery]:
     delivery = KafkaDelivery(Settings())
     yield delivery
     kafka.open.set()
-    async with asyncio.timeout(20):
+    async with patience(20):
         await delivery.close()
 
 
@@ -147,7 +148,7 @@ def numbered(count: int) -> list[bytes]:
 
 
 async def until(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
+    async with patience(20):
         while not true():  # noqa: ASYNC110
             await asyncio.sleep(0)
 
@@ -323,7 +324,7 @@ async def test_closing_gives_up_after_a_moment_and_nobody_waits_for_ever(
         await until(lambda: len(kafka.batches) > 1)
         kafka.open.clear()
     kafka.producers[0].clings = True
-    async with asyncio.timeout(20):
+    async with patience(20):
         await delivery.close()
         await asyncio.wait(landed)
     assert [future.cancelled() for future in landed[-4:]] == [True] * 4
@@ -364,7 +365,7 @@ def test_whatever_happens_each_partition_is_in_order(steps: Sequence[Any]) -> No
                         value = BAD if bad else b"%d" % number
                         posted.append((partition, value, delivery.post(TOPIC, b"door", value, partition)))
             kafka.open.set()
-            async with asyncio.timeout(20):
+            async with patience(20):
                 found = await asyncio.gather(*(one for _, _, one in posted), return_exceptions=True)
                 await delivery.close()
         for number in range(3):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
+from machine import patience
 from studio import until
 
 from app.kafka import follower as module
@@ -110,7 +111,7 @@ async def follow(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 async def caught_up(follower: Follower) -> None:
-    async with asyncio.timeout(20):
+    async with patience(20):
         for partition in range(TOPIC.partitions):
             await follower.caught_up(partition)
 

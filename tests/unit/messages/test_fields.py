@@ -7,6 +7,7 @@ import pytest
 from makers import changed, make_frame, make_sighting, make_status
 
 from app.messages import MessageError, Sighting, decode, decode_frame, encode, encode_frame, stream_name
+from app.messages.coding import Count, Measure, Milliseconds, Pixels, Similarity, Text
 
 JPEG = b"\xff\xd8\xff"
 HEADERS = dict(encode_frame(make_frame(JPEG))[2])
@@ -55,3 +56,24 @@ def test_what_was_written_before_a_field_was_there_is_read(message: Any, later: 
     fields = msgspec.msgpack.decode(encode(message))
     old = msgspec.msgpack.encode({name: fields[name] for name in fields.keys() - later.keys()})
     assert msgspec.structs.asdict(decode(type(message), old)).items() >= later.items()
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "allowed"),
+    [
+        *((kind, value, True) for kind in (Count, Milliseconds) for value in (0, 2**53)),
+        *((kind, value, False) for kind in (Count, Milliseconds) for value in (-1, 2**53 + 1)),
+        (Pixels, 1, True), (Pixels, 65535, True), (Pixels, 0, False), (Pixels, 65536, False),
+        (Text, "", False), (Text, "a", True), (Text, "a" * 200, True), (Text, "a" * 201, False),
+        *((Similarity, sign * 1.001, True) for sign in (-1, 1)),
+        *((Similarity, sign * 1.0011, False) for sign in (-1, 1)),
+        *((Measure, sign * 1e12, True) for sign in (-1, 1)),
+        *((Measure, sign * (1e12 + 0.5), False) for sign in (-1, 1)),
+    ],
+)  # fmt: skip
+def test_the_limits_of_a_field_are_what_may_still_be(kind: Any, value: Any, allowed: bool) -> None:
+    if allowed:
+        assert msgspec.convert(value, kind) == value
+    else:
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.convert(value, kind)

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from machine import patience
 from makers import make_sighting
 
 from app.history.index import Entry
@@ -83,9 +84,9 @@ async def test_everybody_who_waits_is_woken(news: News, backlog: Backlog) -> Non
         waiting = [asyncio.create_task(backlog.wait_for(number)) for number in (0, 0, 3)]
         await asyncio.sleep(0)
         news.happen(3)
-        async with asyncio.timeout(5):
+        async with patience(5):
             await asyncio.gather(*waiting[:2])
         assert not waiting[2].done()
         news.happen(1)
-        async with asyncio.timeout(5):
+        async with patience(5):
             await waiting[2]

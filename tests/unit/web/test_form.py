@@ -7,6 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from machine import patience
 
 from app.enrolment import Photo
 from app.settings import Settings
@@ -109,7 +110,7 @@ async def test_a_form_that_arrives_too_slowly(client: Any, beat: bytes) -> None:
             await asyncio.sleep(0.05)
 
     trickling = asyncio.create_task(trickle())
-    async with asyncio.timeout(20):
+    async with patience(20):
         answer = (await reader.readuntil(b"}")).decode()
     trickling.cancel()
     writer.close()
