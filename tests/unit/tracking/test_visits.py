@@ -295,6 +295,14 @@ def test_a_frame_of_the_moment_at_which_silence_ended_a_visit_is_another_visit()
     visits.tracker.close(0)
     (second,) = visits.see(at(1)._replace(captured=first.last), known())
     assert second.id != first.id
+    visits.tracker.close(1)
+    (third,) = visits.see(at(2)._replace(captured=second.last + 1), known())
+    assert third.id == second.id
+
+
+def test_an_id_is_as_long_as_it_is_said_to_be() -> None:
+    (seen,) = Visits().see(at(0), known())
+    assert len(seen.id) == 24
 
 
 def test_two_faces_of_one_person_count_once() -> None:

@@ -1,6 +1,8 @@
 """Who may ask: everybody on this machine, or who has the token."""
 
 import asyncio
+import base64
+import hashlib
 import io
 from typing import Any
 
@@ -104,6 +106,8 @@ async def test_a_browser_logs_in_and_has_a_cookie(locked: Any) -> None:
     cookie = response.cookies["onlooker_token"]
     assert cookie["httponly"] and cookie["samesite"] == "Strict"
     assert not cookie["secure"]
+    # For 30 days.
+    assert cookie["max-age"] == "2592000"
     # Who finds the cookie cannot log in elsewhere with it.
     assert TOKEN not in cookie.value
     assert (await locked.get("/people", headers={"Authorization": f"Bearer {cookie.value}"})).status == 401
@@ -224,9 +228,21 @@ async def test_every_answer_carries_the_headers(local: Any, path: str) -> None:
 
 
 async def test_the_login_form_may_load_nothing(locked: Any) -> None:
-    policy = (await locked.get("/", headers=HTML)).headers["Content-Security-Policy"]
+    response = await locked.get("/", headers=HTML)
+    policy = response.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "script-src" not in policy
+    # But for its own style, as it is in the page.
+    style = (await response.text()).split("<style>")[1].split("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}';" in policy
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/login"), ("POST", "/thing"), ("POST", "/")])
+async def test_only_who_logs_in_is_told_of_a_wrong_token(locked: Any, method: str, path: str) -> None:
+    response = await locked.request(method, path, data={"token": TOKEN}, headers=HTML, allow_redirects=False)
+    assert (response.status, "onlooker_token" in response.cookies) == (401, False)
+    assert "not the token" not in await response.text()
 
 
 async def test_a_login_that_never_arrives_is_not_waited_for(
@@ -244,5 +260,8 @@ async def test_a_login_that_never_arrives_is_not_waited_for(
 
 
 async def test_a_login_takes_no_more_than_a_token_needs(locked: Any) -> None:
-    response = await locked.post("/login", data={"token": "x" * 20_000})
+    """16 KiB, with the name of the field."""
+    response = await locked.post("/login", data={"token": "x" * (16 * 1024 - len("token="))})
+    assert (response.status, (await response.json())["reason"]) == (401, "token-needed")
+    response = await locked.post("/login", data={"token": "x" * (16 * 1024 - len("token=") + 1)})
     assert (response.status, (await response.json())["reason"]) == (413, "too-large")
