@@ -40,8 +40,11 @@ def run_benchmark(work: Awaitable[int], minutes: float) -> int:
     """
 
     async def run() -> int:
-        # As Ctrl-C does, which asyncio makes a cancellation of.
-        signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+        task = asyncio.current_task()
+        assert task is not None
+        # Not left to asyncio: what a script starts in the background ignores SIGINT, and so would it.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         try:
             async with asyncio.timeout(minutes * 60):
                 return await work
@@ -51,7 +54,7 @@ def run_benchmark(work: Awaitable[int], minutes: float) -> int:
 
     try:
         return asyncio.run(run())
-    except KeyboardInterrupt:
+    except asyncio.CancelledError:
         print("interrupted", file=sys.stderr)
         return 1
 

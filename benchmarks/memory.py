@@ -87,7 +87,10 @@ def conclude(samples: list[tuple[float, float]], wrong: list[str]) -> int:
         f"growth of a worker over {minutes} minutes with a camera and a recording, five of them not counted"
     )
     figure = Figure(what, "MB an hour", GOAL, [min(slopes.values())], at_most=True)
-    return report("memory", [figure], rows, wrong, frames_bytes=128 * 2**20, whole=round(growth(settled), 1))
+    return report(
+        "memory", [figure], rows, wrong, frames_bytes=128 * 2**20, whole=round(growth(settled), 1),
+        megabytes=[round(samples[place][1], 1) for place in (0, -1)],
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

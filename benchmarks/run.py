@@ -1,9 +1,11 @@
 """Run every benchmark, or those that are named; exits with 1 where one misses a goal.
 
     python benchmarks/run.py [NAME ...]
-    python benchmarks/run.py --table
+    python benchmarks/run.py --table [NAME ...]
+    python benchmarks/run.py --publish [NAME ...]
 
-`--table` runs nothing: it prints, as Markdown, what the benchmarks left in `var/benchmarks`.
+`--table` runs nothing: it prints, as Markdown, what the benchmarks left in `var/benchmarks`. `--publish`
+takes that into `benchmarks/published`, and makes README's table of all that is there.
 """
 
 import argparse
@@ -17,7 +19,14 @@ from typing import Any
 
 from _report import FOLDER, NOT_RUN
 
+from app.settings import ROOT
+
 HERE = Path(__file__).parent
+#: The figures of README's table, a file for each benchmark.
+PUBLISHED = HERE / "published"
+README = ROOT / "README.md"
+#: What README's table stands between.
+BEGIN, END = "<!-- made by benchmarks/run.py --publish -->\n", "\n<!-- until here -->\n"
 NAMES = sorted(
     path.stem for path in HERE.glob("*.py") if not path.name.startswith("_") and path.stem != "run"
 )
@@ -28,17 +37,18 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}")
-    parser.add_argument("--table", action="store_true", help="print what was measured, and run nothing")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--table", action="store_true", help="print what was measured, and run nothing")
+    instead.add_argument("--publish", action="store_true", help="write what was measured into README")
     wanted = parser.parse_args()
     if unknown := set(wanted.names) - set(NAMES):
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     names = wanted.names or NAMES
     if wanted.table:
-        print(
-            table(
-                [json.loads(path.read_text()) for name in names if (path := FOLDER / f"{name}.json").exists()]
-            )
-        )
+        print(table(kept(FOLDER, names)))
+        return 0
+    if wanted.publish:
+        publish(kept(FOLDER, names))
         return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     codes = {name: run(name) for name in names}
@@ -58,6 +68,23 @@ def run(name: str) -> int:
             process.terminate()
 
 
+def kept(folder: Path, names: Sequence[str] = NAMES) -> list[dict[str, Any]]:
+    """Return the results of these benchmarks, in that order, of those that are there."""
+    paths = (folder / f"{name}.json" for name in names)
+    return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.exists()]
+
+
+def publish(results: Sequence[dict[str, Any]]) -> None:
+    """Keep these results in the place of earlier ones, and make README's table of all."""
+    PUBLISHED.mkdir(exist_ok=True)
+    for result in results:
+        text = json.dumps(result, indent=1) + "\n"
+        (PUBLISHED / f"{result['name']}.json").write_text(text, encoding="utf-8")
+    before, rest = README.read_text(encoding="utf-8").split(BEGIN)
+    _, after = rest.split(END)
+    README.write_text(before + BEGIN + table(kept(PUBLISHED)) + END + after, encoding="utf-8")
+
+
 def table(results: Sequence[dict[str, Any]]) -> str:
     """Return a Markdown table of figures, with the machines that they were measured on below."""
     lines = ["| what | goal | measured |", "|---|---|---|"]
@@ -70,7 +97,11 @@ def table(results: Sequence[dict[str, Any]]) -> str:
 def _row(result: dict[str, Any], figure: dict[str, Any]) -> str:
     goal = f"{'at most' if figure['at_most'] else 'at least'} {figure['goal']:g} {figure['unit']}"
     rounds = len(figure["rounds"])
-    spread = f" ({figure['least']:.3g} to {figure['most']:.3g}; {rounds} rounds)" if rounds > 1 else ""
+    spread = (
+        f" ({figure['least']:.3g} to {figure['most']:.3g}; {rounds} {figure['counted']})"
+        if rounds > 1
+        else ""
+    )
     missed = "" if figure["met"] else ": not met"
     wrong = "".join(f"; wrong: {reason}" for reason in result["wrong"])
     measured = f"{figure['value']:.3g}{spread}{missed}{wrong}"

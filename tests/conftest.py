@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -131,6 +132,17 @@ def running_broker(folder: Path, jars: Path) -> Iterator[Broker]:
         yield kafka
     finally:
         run_apart(kafka.stop())
+
+
+@contextmanager
+def frozen(broker: Broker) -> Iterator[None]:
+    """Let the broker stand still: connections stay, and nothing answers, as with a network that drops all."""
+    assert broker.pid is not None
+    os.kill(broker.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(broker.pid, signal.SIGCONT)
 
 
 def run_apart(work: Coroutine[Any, Any, None]) -> None:

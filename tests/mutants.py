@@ -104,11 +104,19 @@ class Break:
     def equivalent(self) -> bool:
         """Tell whether it is one of those that change nothing."""
         *_, file = (line for line in self.diff.splitlines() if line.startswith("+++"))
-        lines = [line[1:].strip() for line in self.diff.splitlines() if re.match(r"-(?!--)", line)]
         return any(
-            file.endswith(one.file) and any(re.fullmatch(one.line, line) for line in lines)
+            file.endswith(one.file) and any(re.fullmatch(one.line, line) for line in self.lines("-"))
             for one in EQUIVALENT
         )
+
+    def lines(self, sign: str) -> list[str]:
+        """Return the lines that the break takes away (-), or puts there (+)."""
+        found = (
+            line
+            for line in self.diff.splitlines()
+            if re.match(rf"{re.escape(sign)}(?!{re.escape(sign * 2)})", line)
+        )
+        return [line[1:].strip() for line in found]
 
 
 def main() -> int:
@@ -207,6 +215,12 @@ def report(breaks: Sequence[Break]) -> int:
     for one in counted:
         if not one.noticed:
             print(f"--- not noticed, {one.part}\n{one.diff}\n")
+    for one in breaks:
+        if one not in counted:
+            broken = zip(one.lines("-"), one.lines("+"), strict=False)
+            print(
+                f"--- changes nothing, {one.part}: {' / '.join(f'{old}  ->  {new}' for old, new in broken)}"
+            )
     for part in sorted({one.part for one in counted}):
         print(f"{part}: {_share([one for one in counted if one.part == part])}")
     print(f"all: {_share(counted)}; {len(breaks) - len(counted)} more change nothing")

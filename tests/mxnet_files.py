@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["VERSIONS", "Net", "embedder_net", "params_bytes"]
+__all__ = [
+    "VERSIONS", "Net", "cascade_nets", "embedder_net", "params_bytes", "single_stage_net", "two_stage_net",
+    "write_cascade",
+]  # fmt: skip
 
 #: Version -> magic number; the oldest has none.
 VERSIONS = {"oldest": None, "1": 0xF993FAC8, "2": 0xF993FAC9, "3": 0xF993FACA}
@@ -53,8 +56,8 @@ class Net:
         return self._add(op, name, list(inputs), {key: str(value) for key, value in attributes.items()})
 
     def convolution(self, name: str, source: int, channels: int, filters: int = 4, **more: object) -> int:
-        weight = self.variable(f"{name}_weight", filters, channels, 3, 3)
-        how = {"kernel": (3, 3), "num_filter": filters, "no_bias": True} | more
+        how: dict[str, Any] = {"kernel": (3, 3), "num_filter": filters, "no_bias": True} | more
+        weight = self.variable(f"{name}_weight", filters, channels, *how["kernel"])
         return self.op("Convolution", name, [source, weight], **how)
 
     def _add(self, op: str, name: str, inputs: list[int], attributes: dict[str, str]) -> int:
@@ -95,3 +98,89 @@ def embedder_net(size: int = 112, dimension: int = 64) -> Net:
     weight = net.variable("fc_weight", dimension, 4 * side * side)
     net.op("FullyConnected", "fc", [node, weight], num_hidden=dimension, no_bias=True)
     return net
+
+
+def cascade_nets() -> list[Net]:
+    """Return three small nets in the shape of MTCNN's, with weights drawn from a seed."""
+    first = Net()
+    node = _cascade_start(first, pool=2)
+    for name in ("conv2", "conv3"):
+        node = first.convolution(name, node, 4)
+    boxes = first.convolution("conv4_2", node, 4, 4, kernel=(1, 1))
+    scores = first.convolution("conv4_1", node, 4, 2, kernel=(1, 1))
+    first.heads = [boxes, first.op("SoftmaxActivation", "prob1", [scores], mode="channel")]
+    return [first, _cascade_end(24, "conv5_2"), _cascade_end(48, "conv6_2", "conv6_3")]
+
+
+def _cascade_start(net: Net, pool: int) -> int:
+    node = net.convolution("conv1", net.variable("data"), 3)
+    slopes = net.variable("prelu1_gamma", 4)
+    node = net.op("LeakyReLU", "prelu1", [node, slopes], act_type="prelu", slope=0.25)
+    how = {"kernel": (pool, pool), "stride": (2, 2), "pool_type": "max", "pooling_convention": "full"}
+    return net.op("Pooling", "pool1", [node], **how)
+
+
+def _cascade_end(side: int, boxes: str, landmarks: str = "") -> Net:
+    """Return one of the nets that look at squares of `side` pixels."""
+    net = Net()
+    node = _cascade_start(net, pool=3)
+    inputs = 4 * (side // 2 - 1) ** 2
+    net.heads = [_dense(net, node, landmarks, inputs, 10)] if landmarks else []
+    net.heads.append(_dense(net, node, boxes, inputs, 4))
+    scores = _dense(net, node, "score", inputs, 2)
+    net.heads.append(net.op("SoftmaxOutput", "prob1", [scores, net.variable("prob1_label")]))
+    return net
+
+
+def write_cascade(prefix: Path, epoch: int = 0) -> Path:
+    """Write the three nets, and return what to import them by."""
+    for number, net in enumerate(cascade_nets(), start=1):
+        net.write(prefix.with_name(f"{prefix.name}{number}"), epoch)
+    return prefix
+
+
+def single_stage_net() -> Net:
+    """Return a small detector in the shape of RetinaFace, with weights drawn from a seed."""
+    net = Net()
+    pixels = net.variable("data")
+    for stride in (32, 16):
+        node = net.convolution(f"features{stride}", pixels, 3, stride=(stride, stride), pad=(1, 1))
+        net.heads += [
+            _scores(net, node, f"face_rpn_cls_{{}}_stride{stride}", 2),
+            net.convolution(f"face_rpn_bbox_pred_stride{stride}", node, 4, 8, kernel=(1, 1)),
+        ]
+    return net
+
+
+def two_stage_net() -> Net:
+    """Return a small detector that proposes regions, in the shape of FR50, with weights from a seed."""
+    net = Net()
+    node = net.convolution("features", net.variable("data"), 3, stride=(16, 16), pad=(1, 1))
+    scores = _scores(net, node, "rpn_cls_{}", 12)
+    deltas = net.convolution("rpn_bbox_pred", node, 4, 48, kernel=(1, 1))
+    rois = net.op(
+        "Custom", "rpn_rois", [scores, deltas, net.variable("im_info")], op_type="proposal", feat_stride=16,
+        scales=(4, 8, 16, 32), ratios="(0.5, 1, 2)", is_train=False,
+    )  # fmt: skip
+    pooled = net.op("ROIPooling", "pool", [node, rois], pooled_size=(2, 2), spatial_scale=0.0625)
+    net.heads = [rois]
+    scores, deltas = (
+        _dense(net, pooled, name, 16, number) for name, number in (("cls_score", 2), ("bbox_pred", 8))
+    )
+    scores = net.op("SoftmaxActivation", "cls_prob", [scores], mode="instance")
+    net.heads.append(net.op("Reshape", "cls_prob_reshape", [scores], shape=(1, -1, 2)))
+    net.heads.append(net.op("Reshape", "bbox_pred_reshape", [deltas], shape=(1, -1, 8)))
+    return net
+
+
+def _dense(net: Net, node: int, name: str, inputs: int, outputs: int) -> int:
+    weight, bias = net.variable(f"{name}_weight", outputs, inputs), net.variable(f"{name}_bias", outputs)
+    return net.op("FullyConnected", name, [node, weight, bias], num_hidden=outputs)
+
+
+def _scores(net: Net, node: int, name: str, anchors: int) -> int:
+    """Add the scores of so many anchors at each place, which two classes share."""
+    node = net.convolution(name.format("score"), node, 4, 2 * anchors, kernel=(1, 1))
+    node = net.op("Reshape", name.format("score_reshape"), [node], shape=(0, 2, -1, 0))
+    node = net.op("SoftmaxActivation", name.format("prob"), [node], mode="channel")
+    return net.op("Reshape", name.format("prob_reshape"), [node], shape=(0, 2 * anchors, -1, 0))

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 from aiokafka.errors import KafkaError
-from faust.exceptions import ProducerSendError
 from faust.tables.globaltable import GlobalTable
 from faust.types.tuples import FutureMessage
 
@@ -122,7 +121,7 @@ class Identities:
             try:
                 await self.table.delivered()
                 return
-            except (KafkaError, ProducerSendError) as error:
+            except KafkaError as error:
                 _log.warning("the identities cannot be written: %s; trying again in %.1f s", error, wait)
             await asyncio.sleep(wait)
             wait = min(2 * wait, _LONGEST_WAIT)

@@ -2,16 +2,18 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from camera import Camera
-from cluster import Cluster, wait_for
-from machine import load
+from cluster import Cluster, Program, wait_for
+from machine import SLOWNESS, load
 
 from app.broker import Broker
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+sync_api.expect.set_options(timeout=5_000 * SLOWNESS)
 
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS = [
@@ -45,13 +47,18 @@ class Site:
         """Bring it back, and return when it is ready."""
         self._worker.start().until_ready()
 
-    def add_stream(self, name: str) -> None:
-        """Play the clip on one more stream until the end of the session."""
-        self._film(name, fps=load(0.5))
+    @contextmanager
+    def streams(self, *names: str) -> Iterator[None]:
+        """Play the clip on more streams for as long as this lasts."""
+        sources = [self._film(name, fps=load(0.5)) for name in names]
+        yield
+        for source in sources:
+            source.end()
 
-    def _film(self, name: str, fps: float) -> None:
-        self.cluster.source(self._camera.url(fps), name)
+    def _film(self, name: str, fps: float) -> Program:
+        source = self.cluster.source(self._camera.url(fps), name)
         wait_for(f"the stream {name}", lambda: self._worker.stream(name))
+        return source
 
 
 # Not for the session: its worker would take a core from all tests that follow.
@@ -81,7 +88,7 @@ def browser() -> Iterator["sync_api.Browser"]:
 def context(browser: "sync_api.Browser") -> Iterator["sync_api.BrowserContext"]:
     """Return a desktop profile that nothing has touched."""
     with browser.new_context(viewport={"width": 1280, "height": 900}) as fresh:
-        fresh.set_default_timeout(20_000)
+        fresh.set_default_timeout(20_000 * SLOWNESS)
         yield fresh
 
 
@@ -91,5 +98,5 @@ def phone(browser: "sync_api.Browser") -> Iterator["sync_api.BrowserContext"]:
     with browser.new_context(
         viewport={"width": 360, "height": 740}, device_scale_factor=2, has_touch=True, is_mobile=True
     ) as fresh:
-        fresh.set_default_timeout(20_000)
+        fresh.set_default_timeout(20_000 * SLOWNESS)
         yield fresh

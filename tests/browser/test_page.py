@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 import pytest
+from cluster import request
+from machine import SLOWNESS
 from media.stills import TWO_PEOPLE
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect
 
@@ -17,7 +19,7 @@ from app.models.images import Image, encode_jpeg
 if TYPE_CHECKING:
     from tests.browser.conftest import Site
 
-_SLOW = 60_000
+_SLOW = 60_000 * SLOWNESS
 
 _FINGERPRINT = """(stream) => {
   const canvas = document.querySelector(`[data-stream="${stream}"] canvas`);
@@ -83,7 +85,7 @@ def two_people(still: Callable[[str], Image], tmp_path: Path) -> Path:
 
 
 def _wait_until(page: Page, holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 20 * SLOWNESS
     while not holds():
         assert time.monotonic() < deadline
         page.wait_for_timeout(50)
@@ -128,6 +130,11 @@ def _in_every_state() -> list[dict[str, Any]]:
         _told(name="next", state="waiting", live=False, waiting=16, frames=0),
         _told(name="once", state="silent"),
     ]
+
+
+def test_what_these_streams_tell_is_what_a_worker_tells(site: "Site") -> None:
+    (clip,) = [stream for stream in request(f"{site.url}/streams")["streams"] if stream["name"] == "clip"]
+    assert clip.keys() == _told(name="clip", state="live").keys()
 
 
 @pytest.mark.parametrize("device", ["context", "phone"])
@@ -226,11 +233,10 @@ def test_it_fits_a_small_phone(phone: BrowserContext, site: "Site") -> None:
 
 def test_eight_streams_move_at_once(watched: Watched, site: "Site") -> None:
     names = ["clip", *(f"clip-{number}" for number in range(2, 9))]
-    for name in names[1:]:
-        site.add_stream(name)
     watched.page.set_viewport_size({"width": 1920, "height": 1400})
-    for name in names:
-        watched.wait_for_movement(name)
+    with site.streams(*names[1:]):
+        for name in names:
+            watched.wait_for_movement(name)
     assert watched.errors == []
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from chaos.scenario import CROWDED, SPREAD
 from chaos.stage import Stage
-from conftest import run_apart, running_broker
+from conftest import frozen, run_apart, running_broker
 
 from app.broker import Broker
 
@@ -42,17 +42,6 @@ def killed(broker: Broker) -> Iterator[None]:
 
 async def _end_of(broker: Broker) -> None:
     await broker.wait()
-
-
-@contextmanager
-def frozen(broker: Broker) -> Iterator[None]:
-    """Let the broker stand still: connections stay, and nothing answers, as with a network that drops all."""
-    assert broker.pid is not None
-    os.kill(broker.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(broker.pid, signal.SIGCONT)
 
 
 def test_the_broker_is_killed(

@@ -20,13 +20,21 @@ def _all_of(process: psutil.Process) -> list[psutil.Process]:
         return []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+#: As a script starts what is to run in the background: SIGINT is ignored from the beginning.
+_IN_THE_BACKGROUND = ["sh", "-c", 'trap "" INT; exec "$0" "$@"']
+
+
+@pytest.mark.parametrize(
+    ("number", "start"),
+    [(signal.SIGTERM, []), (signal.SIGINT, []), (signal.SIGTERM, _IN_THE_BACKGROUND)],
+    ids=["SIGTERM", "SIGINT", "background"],
+)
 def test_what_it_has_started_ends_with_it(
-    jars: Path, clip: Path, tmp_path: Path, number: signal.Signals
+    jars: Path, clip: Path, tmp_path: Path, number: signal.Signals, start: list[str]
 ) -> None:
     with (tmp_path / "log").open("wb") as log:
         run = subprocess.Popen(
-            [sys.executable, "benchmarks/run.py", "memory"],
+            [*start, sys.executable, "benchmarks/run.py", "memory"],
             cwd=ROOT,
             stdout=log,
             stderr=log,

@@ -10,6 +10,7 @@ import faust
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+from aiokafka.protocol.group import LeaveGroupRequest
 from faust.types import TP
 from faust.types.transports import TransportT
 from machine import patience
@@ -74,6 +75,14 @@ class Worker:
             if self._does(message):
                 message.done()
 
+    def pause(self, partition: int) -> None:
+        """Read no more of a partition."""
+        self._intake.pause(self._topic, partition)
+
+    def resume(self, partition: int) -> None:
+        """Read it again."""
+        self._intake.resume(self._topic, partition)
+
     def offsets(self, partition: int) -> list[int]:
         return [offset for number, offset, _ in self.given if number == partition]
 
@@ -113,6 +122,14 @@ class Desk:
     async def stop(self) -> None:
         """Stop the worker that is there."""
         await self.workers.pop().app.stop()
+
+    async def evict(self, worker: Worker) -> None:
+        """Take a worker out of its group as Kafka does when it has heard nothing of it for too long."""
+        consumer: Any = worker.app.consumer
+        coordinator = consumer._thread._ensure_consumer()._coordinator
+        leave = LeaveGroupRequest(coordinator.group_id, coordinator.member_id)
+        sending = asyncio.run_coroutine_threadsafe(coordinator._send_req(leave), consumer._thread.thread_loop)
+        await asyncio.wrap_future(sending)
 
     async def write(self, *partitions: int) -> None:
         """Write one message after the other, to these partitions."""
@@ -173,6 +190,44 @@ async def test_everything_comes_once_and_in_order_and_is_committed_when_it_is_do
     for message in kept:
         message.done()
     await desk.commits(20, 40)
+
+
+async def test_a_worker_knows_whether_the_group_has_gone_on_without_it(desk: Desk) -> None:
+    """What it knows then is no longer for it to write down."""
+    worker = await desk.worker()
+    app, noted = worker.app, []
+
+    @app.on_partitions_revoked.connect(weak=False)
+    async def note(*_: Any, **__: Any) -> None:
+        noted.append(app.consumer.evicted)
+
+    await desk.worker()
+    assert noted == [False]
+    await desk.evict(worker)
+    await until(lambda: len(noted) == 2, PATIENCE)
+    assert noted == [False, True]
+
+
+async def test_a_partition_that_waits_is_not_read_and_comes_whole_afterwards(desk: Desk) -> None:
+    """Also where it is given out anew meanwhile."""
+    worker = await desk.worker()
+    worker.begin.set()
+    worker.pause(0)
+    await desk.write(*[0, 1] * 10)
+    await worker.has(0, 10)
+    worker.resume(0)
+    await worker.has(10, 10)
+    worker.pause(0)
+    await desk.write(*[0, 1] * 10)
+    await worker.has(10, 20)
+    other = await desk.worker()
+    other.begin.set()
+    both = (worker, other)
+    for one in both:
+        one.resume(0)
+    await until(lambda: {offset for one in both for offset in one.offsets(0)} == {*range(20)}, PATIENCE)
+    assert all(one.offsets(0) == sorted({*one.offsets(0)}) for one in both)
+    await desk.commits(20, 20)
 
 
 async def test_the_next_worker_goes_on_with_what_is_not_done(desk: Desk) -> None:

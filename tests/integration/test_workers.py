@@ -1,14 +1,16 @@
 """Several workers on one Kafka: they share the work, and know the same people."""
 
+import json
 import shutil
+import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cluster import Cluster, Worker, name_on, wait_for
-from conftest import run_apart, running_broker
+from conftest import frozen, run_apart, running_broker
 from machine import load
 
 from app.broker import Broker
@@ -131,6 +133,39 @@ def test_a_worker_comes_back_with_people_and_history(
     wait_for("its history", remembers)
     for name in streams:
         wait_for("its pictures", lambda name=name: worker.stream(name).get("state") == "live")
+
+
+def refusal(wish: Callable[[], Any]) -> tuple[int, str]:
+    """Return the status and the reason of what a worker refuses."""
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        wish()
+    return refused.value.code, json.load(refused.value)["reason"]
+
+
+def test_who_is_enrolled_and_removed_while_kafka_stands_still_is_so_when_it_goes_on(
+    jars: Path, tmp_path: Path, portrait: bytes
+) -> None:
+    with running_broker(tmp_path / "broker", jars) as kafka, Cluster(kafka.url, tmp_path) as cluster:
+        pair = cluster.worker(), cluster.worker()
+        for worker in pair:
+            worker.until_ready()
+        leaves = pair[0].enrol("Leaves", portrait)["id"]
+        wait_for("both to know them", lambda: all(people(worker) for worker in pair))
+        with frozen(kafka):
+            for wish in (
+                lambda: pair[0].enrol("Leaves", portrait, id=leaves),
+                lambda: pair[0].delete(f"/people/{leaves}"),
+                lambda: pair[1].enrol("Comes", portrait),
+            ):
+                assert refusal(wish) == (503, "enrolment-not-confirmed")
+        for worker in pair:
+            wait_for("who came", lambda worker=worker: [one["name"] for one in people(worker)] == ["Comes"])
+        # They go on as before, and nothing comes late.
+        late = pair[0].enrol("Late", portrait)["id"]
+        for worker in pair:
+            wait_for("who came late", lambda worker=worker: late in {one["id"] for one in people(worker)})
+            assert [one["name"] for one in people(worker)] == ["Comes", "Late"]
+            assert worker.code is None
 
 
 def test_a_restart_of_kafka_needs_no_restart_of_the_worker(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from makers import START, make_frame
+from settled import settled
 from studio import until
 from workbench import MakeBench, Patient
 
@@ -99,7 +100,7 @@ async def test_so_many_are_under_way_and_no_more(
             await bench.send(agent, recorded(width))
         # Those that are looked at have begun, and wait; and nothing else does.
         await until(lambda: len(patient.begun) == 4 + 3)
-        await asyncio.sleep(0.05)
+        await settled()
         assert (bench.stage.delivery.withheld(faces), len(patient.begun)) == (4, 7)
         bench.stage.delivery.let_go(faces)
         assert widths(await bench.faces(20)) == [*range(20, 40)]

@@ -42,7 +42,7 @@ def test_the_median_of_the_rounds_meets_the_goal(
     assert (told["ok"], told["wrong"]) == (met, [])
     assert told["figures"] == [
         {"what": "speed", "unit": "times", "goal": 2, "at_most": at_most, "value": sorted(values)[1],
-         "least": min(values), "most": max(values), "rounds": values, "met": met}
+         "least": min(values), "most": max(values), "rounds": values, "counted": "rounds", "met": met}
     ]  # fmt: skip
     assert {"cpu", "cores", "python", "onnxruntime"} == told["machine"].keys()
 
@@ -98,6 +98,38 @@ def test_the_table_is_made_of_what_was_measured(report: Any, tmp_path: Path) -> 
         "| age (`one.py`) | at most 1 s | 4: not met |",
         "| faces (`two.py`) | at least 1 of them | 1; wrong: no faces |",
     ]
+
+
+def test_what_is_published_is_readme_s_table(
+    report: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import run
+
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n\n{run.BEGIN}an old table{run.END}\nafter\n")
+    monkeypatch.setattr(run, "README", readme)
+    monkeypatch.setattr(run, "PUBLISHED", tmp_path / "published")
+    for name, value in (("batches", 4), ("gallery", 3)):
+        report.report(name, [report.Figure(name, "times", 2, [value], counted="goes")], [])
+        run.publish(run.kept(tmp_path, [name]))
+    lines = readme.read_text().splitlines()
+    assert lines[:7] == [
+        "before",
+        "",
+        run.BEGIN.strip(),
+        "| what | goal | measured |",
+        "|---|---|---|",
+        "| batches (`batches.py`) | at least 2 times | 4 |",
+        "| gallery (`gallery.py`) | at least 2 times | 3 |",
+    ]
+    assert lines[-3:] == [run.END.strip(), "", "after"]
+
+
+def test_readme_says_what_was_published(report: Any) -> None:
+    import run
+
+    assert run.BEGIN + run.table(run.kept(run.PUBLISHED)) + run.END in run.README.read_text()
+    assert [result["name"] for result in run.kept(run.PUBLISHED)] == run.NAMES
 
 
 @pytest.mark.parametrize(

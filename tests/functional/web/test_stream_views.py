@@ -162,7 +162,9 @@ async def test_what_ffmpeg_makes_of_it(client: Any, studio: Studio, monkeypatch:
             return [(frame.width, frame.height) for frame, _ in zip(frames, range(3), strict=False)]
 
     watching = asyncio.create_task(asyncio.to_thread(watch))
-    await asyncio.sleep(0.3)
+    await until(lambda: studio.metrics.viewers.labels("door")._value.get() == 1)
+    # For a few of what proves that the connection lives.
+    await asyncio.sleep(4 * module._PROOF_OF_LIFE)
     while not watching.done():
         await studio.show("door")
         await asyncio.sleep(0.05)

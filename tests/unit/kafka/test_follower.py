@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 from machine import patience
+from settled import settled
 from studio import until
 
 from app.kafka import follower as module
@@ -74,12 +75,15 @@ class Desk:
 
     def __init__(self) -> None:
         self.values: list[str] = []
+        #: How often it was handed something.
+        self.asked = 0
         self.empty = 0
         self.objection: Exception | None = None
         self.open = asyncio.Event()
         self.open.set()
 
     async def handle(self, records: Sequence[Any]) -> None:
+        self.asked += bool(records)
         await self.open.wait()
         if objection := self.objection:
             self.objection = None
@@ -138,7 +142,8 @@ async def test_what_is_being_handled_has_not_been_handled(follow: Any, desk: Des
     desk.open.clear()
     follower, _ = follow(Log(["a0"], []))
     waiting = asyncio.create_task(caught_up(follower))
-    await asyncio.sleep(0.05)
+    await until(lambda: desk.asked)
+    await settled()
     assert not waiting.done()
     desk.open.set()
     await waiting
@@ -150,14 +155,15 @@ async def test_it_is_complete_with_what_was_there_when_it_began(follow: Any, des
     log = Log(["a0", "a1", "a2"], [])
     follower, _ = follow(log)
     assert not follower.complete
-    await asyncio.sleep(0.05)
+    await until(lambda: desk.asked)
     assert not follower.complete
     desk.open.set()
     await until(lambda: follower.complete)
     assert desk.values == ["a0", "a1", "a2"]
     desk.open.clear()
+    handed = desk.asked
     log.append(0, "a3")
-    await asyncio.sleep(0.05)
+    await until(lambda: desk.asked > handed)
     assert follower.complete
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from settled import settled
 from studio import until
 
 from app.enrolment import Photo, Refusal
@@ -26,9 +27,12 @@ class Desk:
         self.uploads = Uploads(SETTINGS)
         #: Sizes of the requests that were admitted, in order.
         self.admitted: list[int] = []
+        #: Requests that have come so far.
+        self.came = 0
         self.may_end = asyncio.Semaphore(0)
 
     async def take(self, request: web.Request) -> web.Response:
+        self.came += 1
         async with self.uploads.admit(request) as room:
             self.admitted.append(room)
             await self.may_end.acquire()
@@ -68,10 +72,11 @@ async def test_only_so_many_bytes_are_taken_in_at_once(client: Any, desk: Desk) 
     first = desk.send(client, 600)
     await until(lambda: desk.admitted == [600])
     second = desk.send(client, 500)
+    await until(lambda: desk.came == 2)
     # Neither does what there would be room for go past it.
-    await until(desk.uploads._queue.locked)
     third = desk.send(client, 100)
-    await asyncio.sleep(0.1)
+    await until(lambda: desk.came == 3)
+    await settled()
     assert desk.admitted == [600]
     for _ in range(3):
         desk.may_end.release()

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mxnet_files import cascade_nets, embedder_net, params_bytes, single_stage_net, two_stage_net
 from onnx import numpy_helper
 
+from app.importers.mxnet import convert, read_params, read_symbol
 from app.models.detection.boxes import Proposals
 from app.models.runtime.rewrite import free_axes, split_prelu
 from app.models.runtime.session import Runtime, Session
@@ -65,6 +67,31 @@ def test_a_detector_in_two_stages_gives_the_regions_and_faces_of_mxnet(checkpoin
         assert set(second) == {"cls_prob_reshape_output", "bbox_pred_reshape_output"}
         for output, values in second.items():
             assert_close(values, golden[output], found.close)
+
+
+SMALL = {
+    "embedder": embedder_net, "retinaface": single_stage_net, "fr50": two_stage_net,
+    **{f"mtcnn-{number}": lambda number=number: cascade_nets()[number] for number in range(3)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_parameters_of_small_nets_are_kept_bit_for_bit_and_the_batch_is_free(name: str) -> None:
+    net = SMALL[name]()
+    conversion = convert(read_symbol(net.symbol_bytes()), read_params(params_bytes(net.params)))
+    weights = {
+        tensor.name: numpy_helper.to_array(tensor)
+        for model in conversion.models
+        for tensor in model.graph.initializer
+    }
+    for key, values in net.params.items():
+        assert weights[key.partition(":")[2]].tobytes() == values.tobytes()
+    session = Runtime().session(conversion.models[0])
+    height, width = conversion.size or (96, 64)
+    images = np.random.default_rng(0).uniform(0, 255, (3, 3, height, width)).astype("f4")
+    together, alone = run(session, data=images), run(session, data=images[2:])
+    for output, values in together.items():
+        assert_close(values[2:], alone[output], 1e-5)
 
 
 @pytest.mark.parametrize("name", [*SINGLE, "fr50"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from mxnet_files import embedder_net, params_bytes
+from mxnet_files import Net, embedder_net, params_bytes, single_stage_net, two_stage_net, write_cascade
 from weights_folder import everything
 
 from app.errors import OnlookerError
@@ -93,6 +93,44 @@ def test_detectors_are_told_from_the_graph(
     if architecture == "unknown":
         with pytest.raises(CatalogueError, match="unknown architecture 'unknown'"):
             load_detector(entry, tmp_path, Runtime(), side=640, score=0.5)
+
+
+def small(make: Callable[[], Net]) -> Callable[[Path], Path]:
+    return lambda prefix: make().write(prefix)
+
+
+@pytest.mark.parametrize(
+    ("write", "architecture", "files", "fed"),
+    [
+        (write_cascade, "mtcnn", ["x-1.onnx", "x-2.onnx", "x-3.onnx"], ("BGR", 127.5, 0.0078125)),
+        (small(single_stage_net), "retinaface", ["x.onnx"], ("RGB", 0.0, 1.0)),
+        (small(two_stage_net), "fr50", ["x-rpn.onnx", "x-head.onnx"], ("RGB", 0.0, 1.0)),
+    ],
+    ids=["mtcnn", "retinaface", "fr50"],
+)
+def test_small_detectors_are_imported_and_look_at_pictures(
+    tmp_path: Path,
+    write: Callable[[Path], Path],
+    architecture: str,
+    files: list[str],
+    fed: tuple[str, float, float],
+    still: Callable[[str], Image],
+) -> None:
+    """Weights drawn from a seed find nothing that is there; that they run, and what is kept, is the same."""
+    weights = tmp_path / "weights"
+    entry = import_checkpoint(write(tmp_path / "model"), 0, weights, ImportOptions(name="x"))
+    assert isinstance(entry, DetectorEntry)
+    assert (entry.architecture, [file.name for file in entry.files]) == (architecture, files)
+    assert (entry.input.colour, entry.input.mean, entry.input.scale) == fed
+    assert sorted(everything(weights)) == sorted([*files, "local.toml"])
+    for origin in entry.made_from:
+        data = (tmp_path / origin.name).read_bytes()
+        assert (origin.bytes, origin.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+    detector = load_detector(entry, weights, Runtime(), side=320, score=0.5)
+    picture = still("demo-portraits/obama.jpg")
+    first, again = detector.detect_all([picture, picture])
+    assert np.isfinite(first.boxes).all()
+    np.testing.assert_array_equal(first.boxes, again.boxes)
 
 
 def test_the_nets_of_a_cascade_are_one_entry(shared_data: Path, tmp_path: Path) -> None:
