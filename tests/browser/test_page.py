@@ -163,7 +163,7 @@ def test_a_stream_says_how_it_is(device: str, site: "Site", request: pytest.Fixt
 
 def test_a_stream_is_enlarged_and_closed_by_keyboard(watched: Watched) -> None:
     page = watched.page
-    button = page.get_by_role("button", name="Enlarge clip")
+    button = page.get_by_role("button", name="Enlarge clip", exact=True)
     button.press("Enter")
     dialog = page.get_by_role("dialog", name="clip")
     expect(dialog).to_be_visible()
@@ -177,7 +177,11 @@ def test_who_is_enrolled_is_named_on_the_stream_and_in_the_list(watched: Watched
     _enrol(page, "Barack Obama", [photograph])
     expect(page.get_by_role("heading", name="Barack Obama")).to_be_visible(timeout=_SLOW)
     try:
-        named = page.get_by_role("list", name="In the picture of clip").get_by_text("Barack Obama")
+        # What is out of sight is not looked at; where there are more streams, the form is further down.
+        page.locator("[data-stream=clip]").scroll_into_view_if_needed()
+        named = page.get_by_role("list", name="In the picture of clip", exact=True).get_by_text(
+            "Barack Obama"
+        )
         expect(named).to_be_visible(timeout=_SLOW)
         seen = page.locator("#sightings li", has_text="Barack Obama").first
         expect(seen).to_be_visible(timeout=_SLOW)
