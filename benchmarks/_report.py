@@ -133,4 +133,5 @@ def _cpu_model() -> str:
     # Virtual machines name the family of products alone; how nets run depends on which of them it is.
     flags = told.get("flags", "").split()
     vectors = next((name for name in ("avx512f", "avx2") if name in flags), "no AVX2")
-    return f"{told['model name']} (family {told['cpu family']}, model {told['model']}, {vectors})"
+    which = f"family {told.get('cpu family', '?')}, model {told.get('model', '?')}, {vectors}"
+    return f"{told['model name']} ({which})"

@@ -95,7 +95,7 @@ def conclude(rounds: list[tuple[Run, Run]], seconds: int, clip: Clip) -> int:
         for number, pair in enumerate(rounds, 1)
         for what, run in zip(("alone", "beside"), pair, strict=True)
     ]
-    ratios = [beside.p99 / alone.p99 for alone, beside in rounds]
+    ratios = [beside.p99 / min(alone.p99, sys.float_info.max) for alone, beside in rounds]
     figures = [
         Figure(
             "the worst age (p99) of a camera's frames beside a recording written as fast as it goes, of what"
@@ -111,6 +111,8 @@ def conclude(rounds: list[tuple[Run, Run]], seconds: int, clip: Clip) -> int:
         ),
     ]  # fmt: skip
     wrong = [reason for pair in rounds for run in pair for reason in run.wrong]
+    # One that is too slow for the camera alone shows nothing of what the recording takes from it.
+    wrong += [f"alone it loses {alone.lost} frames" for alone, _ in rounds if alone.p99 == float("inf")]
     return report("fairness", figures, rows, wrong, clip=clip.path.name, seconds=seconds)
 
 

@@ -84,7 +84,8 @@ def conclude(samples: list[tuple[float, float]], wrong: list[str]) -> int:
     ]
     minutes = round(samples[-1][0] / 60)
     what = (
-        f"growth of a worker over {minutes} minutes with a camera and a recording, five of them not counted"
+        f"growth of a worker over {minutes} minutes with a camera and a recording, five of them not counted:"
+        " the flatter of two halves"
     )
     figure = Figure(what, "MB an hour", GOAL, [min(slopes.values())], at_most=True)
     return report(

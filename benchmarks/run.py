@@ -60,6 +60,8 @@ def main() -> int:
 def run(name: str) -> int:
     """Run one benchmark, showing what it prints; return its exit code."""
     print(f"\n== {name}", flush=True)
+    # What fails leaves nothing, and no figure of an earlier run in the place of its own.
+    (FOLDER / f"{name}.json").unlink(missing_ok=True)
     with subprocess.Popen([sys.executable, str(HERE / f"{name}.py")]) as process:
         try:
             return process.wait()

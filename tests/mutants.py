@@ -206,17 +206,17 @@ def outcomes(part: str, work: WorkDB) -> Iterator[Break]:
     """Give what became of each break that was made."""
     for _, result in work.results:
         if result.worker_outcome is not WorkerOutcome.SKIPPED:
-            yield Break(part, result.diff or "", result.test_outcome is not TestOutcome.SURVIVED)
+            yield Break(part, result.diff or "", result.test_outcome is TestOutcome.KILLED)
 
 
 def report(breaks: Sequence[Break]) -> int:
     """Print what was not noticed, and the shares; return the exit code."""
-    counted = [one for one in breaks if one.noticed or not one.equivalent]
+    counted = [one for one in breaks if not one.equivalent]
     for one in counted:
         if not one.noticed:
             print(f"--- not noticed, {one.part}\n{one.diff}\n")
     for one in breaks:
-        if one not in counted:
+        if one.equivalent and not one.noticed:
             broken = zip(one.lines("-"), one.lines("+"), strict=False)
             print(
                 f"--- changes nothing, {one.part}: {' / '.join(f'{old}  ->  {new}' for old, new in broken)}"

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -50,10 +50,10 @@ class Site:
     @contextmanager
     def streams(self, *names: str) -> Iterator[None]:
         """Play the clip on more streams for as long as this lasts."""
-        sources = [self._film(name, fps=load(0.5)) for name in names]
-        yield
-        for source in sources:
-            source.end()
+        with ExitStack() as playing:
+            for name in names:
+                playing.callback(self._film(name, fps=load(0.5)).end)
+            yield
 
     def _film(self, name: str, fps: float) -> Program:
         source = self.cluster.source(self._camera.url(fps), name)

@@ -202,10 +202,11 @@ async def test_a_worker_knows_whether_the_group_has_gone_on_without_it(desk: Des
         noted.append(app.consumer.evicted)
 
     await desk.worker()
-    assert noted == [False]
+    assert noted and not any(noted)
+    before = len(noted)
     await desk.evict(worker)
-    await until(lambda: len(noted) == 2, PATIENCE)
-    assert noted == [False, True]
+    await until(lambda: len(noted) > before, PATIENCE)
+    assert noted[before]
 
 
 async def test_a_partition_that_waits_is_not_read_and_comes_whole_afterwards(desk: Desk) -> None:

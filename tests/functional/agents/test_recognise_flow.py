@@ -99,7 +99,8 @@ async def test_so_many_are_under_way_and_no_more(
         for width in range(20, 40):
             await bench.send(agent, recorded(width))
         # Those that are looked at have begun, and wait; and nothing else does.
-        await until(lambda: len(patient.begun) == 4 + 3)
+        await until(lambda: (bench.stage.delivery.withheld(faces), len(patient.begun)) == (4, 4 + 3))
+        # Those that wait have their places: whatever would begin beyond them would be on its way by now.
         await settled()
         assert (bench.stage.delivery.withheld(faces), len(patient.begun)) == (4, 7)
         bench.stage.delivery.let_go(faces)
