@@ -16,7 +16,7 @@ run: setup
 # checkout, what is tried on originals that cannot be published.
 test: lint
 	$(BIN)/pytest --originals none --most-skips 20
-	@test ! -d ../shared/data || $(BIN)/pytest --originals only
+	@test ! -d ../shared/data || $(BIN)/pytest --originals only --most-skips 20
 
 lint: setup
 	$(BIN)/ruff format --check app tests benchmarks

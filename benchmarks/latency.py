@@ -13,7 +13,7 @@ import sys
 
 import aiohttp
 import numpy as np
-from _report import Figure, report
+from _report import Figure, not_run, report
 from _rig import enrol, rig, run_benchmark
 from playwright.async_api import async_playwright
 
@@ -49,6 +49,8 @@ async def main() -> int:
     parser.add_argument("--threads", type=int, default=Settings().threads, help="threads of each net")
     parser.add_argument("--blank", action="store_true", help="without the page: the events alone")
     options = parser.parse_args()
+    if shutil.which("chromium") is None:
+        return not_run("chromium is not installed")
     async with rig() as bench:
         settings = bench.settings(sighting_update=0.0, threads=options.threads)
         with bench.worker(settings), bench.source(settings, "demo", "--stream", "demo", "--fps", str(FPS)):

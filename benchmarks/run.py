@@ -77,7 +77,16 @@ def kept(folder: Path, names: Sequence[str] = NAMES) -> list[dict[str, Any]]:
 
 
 def publish(results: Sequence[dict[str, Any]]) -> None:
-    """Keep these results in the place of earlier ones, and make README's table of all."""
+    """Keep these results in the place of earlier ones, and make README's table of all.
+
+    Raises:
+        SystemExit: one was not measured as `make bench` does it, or something was wrong with it.
+    """
+    for result in results:
+        if result["wrong"] or " --" in result["command"]:
+            raise SystemExit(
+                f"{result['name']} is not published: {'; '.join(result['wrong']) or result['command']}"
+            )
     PUBLISHED.mkdir(exist_ok=True)
     for result in results:
         text = json.dumps(result, indent=1) + "\n"

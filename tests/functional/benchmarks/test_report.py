@@ -109,6 +109,7 @@ def test_what_is_published_is_readme_s_table(
     readme.write_text(f"before\n\n{run.BEGIN}an old table{run.END}\nafter\n")
     monkeypatch.setattr(run, "README", readme)
     monkeypatch.setattr(run, "PUBLISHED", tmp_path / "published")
+    monkeypatch.setattr(sys, "argv", ["benchmark.py"])
     for name, value in (("batches", 4), ("gallery", 3)):
         report.report(name, [report.Figure(name, "times", 2, [value], counted="goes")], [])
         run.publish(run.kept(tmp_path, [name]))
@@ -123,6 +124,27 @@ def test_what_is_published_is_readme_s_table(
         "| gallery (`gallery.py`) | at least 2 times | 3 |",
     ]
     assert lines[-3:] == [run.END.strip(), "", "after"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "arguments", "said"), [(["no faces"], [], "no faces"), ([], ["--rounds", "1"], "--rounds 1")]
+)
+def test_what_is_wrong_or_was_measured_otherwise_is_not_published(
+    report: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    wrong: list[str],
+    arguments: list[str],
+    said: str,
+) -> None:
+    import run
+
+    monkeypatch.setattr(run, "PUBLISHED", tmp_path / "published")
+    monkeypatch.setattr(sys, "argv", ["gallery.py", *arguments])
+    report.report("gallery", [report.Figure("gallery", "times", 2, [3.0])], [], wrong)
+    with pytest.raises(SystemExit, match=f"gallery is not published: .*{said}"):
+        run.publish(run.kept(tmp_path, ["gallery"]))
+    assert not (tmp_path / "published").exists()
 
 
 def test_readme_says_what_was_published(report: Any) -> None:
