@@ -3,9 +3,10 @@
 import json
 import os
 import platform
+import signal
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from rich.table import Table
 
 from app.settings import ROOT
 
-__all__ = ["FOLDER", "NOT_RUN", "Figure", "machine", "not_run", "report"]
+__all__ = ["FOLDER", "NOT_RUN", "Figure", "machine", "not_run", "report", "run_alone"]
 
 #: Where the figures are kept, a file for each benchmark.
 FOLDER = ROOT / "var" / "benchmarks"
@@ -102,6 +103,24 @@ def report(
     (FOLDER / f"{name}.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(told), flush=True)
     return 0 if ok else 1
+
+
+def run_alone(work: Callable[[], int], minutes: float) -> int:
+    """Run a benchmark without an event loop and return its exit code; what it waits for ends with it.
+
+    Args:
+        minutes: it has failed where it takes longer.
+    """
+
+    def end(number: int, _: object) -> None:
+        late = number == signal.SIGALRM
+        print(f"not done within {minutes:g} minutes" if late else "interrupted", file=sys.stderr)
+        sys.exit(1)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
+        signal.signal(number, end)
+    signal.setitimer(signal.ITIMER_REAL, minutes * 60)
+    return work()
 
 
 def not_run(why: str) -> int:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from _report import Figure, report
+from _report import Figure, report, run_alone
 
 from app.models.chosen import chosen_nets, prepare_nets
 from app.models.detection import load_detector
@@ -90,4 +90,4 @@ def timed(work: Callable[[], object], runs: int) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_alone(main, minutes=20))

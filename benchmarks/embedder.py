@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 import onnxruntime as ort
-from _report import Figure, report
+from _report import Figure, report, run_alone
 
 from app.models.embedding import load_embedder
 from app.models.feed import blob
@@ -70,4 +70,4 @@ def in_turns(works: dict[str, Callable[[], object]], rounds: int) -> dict[str, l
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_alone(main, minutes=15))

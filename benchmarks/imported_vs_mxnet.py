@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from _report import Figure, not_run, report
+from _report import Figure, not_run, report, run_alone
 
 from app.importers.mxnet import ImportOptions, import_checkpoint
 from app.importers.mxnet.importer import read_stages
@@ -71,4 +71,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_alone(main, minutes=20))

@@ -14,7 +14,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from _report import Figure, not_run, report
+from _report import Figure, not_run, report, run_alone
 
 from app.errors import OnlookerError
 from app.evaluation.dataset import Dataset, read_dataset
@@ -78,4 +78,4 @@ def conclude(sample: Sample, seconds: float) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_alone(main, minutes=60))

@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from app.settings import ROOT
@@ -81,6 +84,35 @@ def test_a_benchmark_that_does_not_end_has_failed(report: Any, capsys: Any) -> N
 
     assert run_benchmark(_never(), minutes=0.0005) == 1
     assert capsys.readouterr().err == "not done within 0.0005 minutes\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (signal.SIGTERM, "interrupted"),
+        (signal.SIGINT, "interrupted"),
+        (None, "not done within 0.005 minutes"),
+    ],
+)
+def test_one_without_a_loop_is_ended_with_what_it_waits_for(number: int | None, said: str) -> None:
+    """It waits for a program that only ends when it is ended."""
+    program = (
+        "import subprocess, sys; from _report import run_alone\n"
+        "wait = 'import os, time; print(os.getpid(), flush=True); time.sleep(600)'\n"
+        "work = lambda: subprocess.run([sys.executable, '-c', wait]).returncode\n"
+        f"sys.exit(run_alone(work, {30 if number else 0.005}))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": str(HERE)},
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        waits = int(process.stdout.readline() or 0)
+        if number:
+            process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (1, f"{said}\n")
+    assert not waits or not psutil.pid_exists(waits)
 
 
 def test_the_table_is_made_of_what_was_measured(report: Any, tmp_path: Path) -> None:
