@@ -7,9 +7,11 @@ Here every partition is sought explicitly, what comes is compared with what is e
 is committed.
 """
 
+import asyncio
 import logging
 import time
 from collections import defaultdict
+from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Any, ClassVar, Protocol, cast
 
@@ -39,6 +41,8 @@ _FETCH_WAIT = 0.1
 _SEEK_SHOWS = 2.0
 #: A broker that lost power, or a topic that was made anew: other messages come with offsets that were seen.
 _LOST = "%s %d: read up to %d, but the log ends at %d, where reading goes on"
+#: Seconds that a worker which ends waits for Kafka.
+_LEAVING = 5.0
 #: Milliseconds to wait for a record that should be there.
 _PATIENCE = 5_000
 
@@ -73,6 +77,10 @@ class _Thread(driver.AIOKafkaConsumerThread):
         consumer._fetch_max_wait_ms = int(_FETCH_WAIT * 1000)
         return consumer
 
+    async def on_thread_stop(self) -> None:
+        """Leave the group, or let it see for itself that this worker has ended."""
+        await _if_it_answers(super().on_thread_stop())
+
 
 class LedgerConsumer(driver.Consumer):
     """Reads each partition from where its ledger says, and commits what its ledger says."""
@@ -100,6 +108,10 @@ class LedgerConsumer(driver.Consumer):
     def evicted(self) -> bool:
         """Tell whether the group went on without this worker: others have its partitions."""
         return bool(self._thread._ensure_consumer()._coordinator.generation < 0)
+
+    async def on_stop(self) -> None:
+        """Commit what is done since, beside any commit under way: Faust waits for that, whatever happens."""
+        await _if_it_answers(self.force_commit())
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Let what depends on it finish its work, then forget what this worker had."""
@@ -276,7 +288,29 @@ class LedgerConsumer(driver.Consumer):
         return end < ledger.next
 
 
+class _Producer(driver.Producer):
+    """Faust's producer, which does not wait without limit for a Kafka that is away when the worker ends."""
+
+    async def flush(self) -> None:
+        """Wait for what is on its way."""
+        await _if_it_answers(super().flush())
+
+    async def on_stop(self) -> None:
+        """Let go of Kafka."""
+        await _if_it_answers(super().on_stop())
+
+
+async def _if_it_answers(work: Awaitable[None]) -> None:
+    """Do what needs Kafka, which aiokafka would wait for without limit; a worker ends without it too."""
+    try:
+        async with asyncio.timeout(_LEAVING):
+            await work
+    except TimeoutError:
+        _log.warning("Kafka does not answer within %g s: going on without it", _LEAVING)
+
+
 class LedgerTransport(driver.Transport):
     """Faust's transport with that consumer."""
 
     Consumer: ClassVar[type[driver.Consumer]] = LedgerConsumer
+    Producer: ClassVar[type[driver.Producer]] = _Producer

@@ -2,16 +2,19 @@
 
 import json
 import shutil
+import socket
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster import Cluster, Worker, name_on, wait_for
+from cluster import PATIENCE, Cluster, Worker, name_on, wait_for
 from conftest import frozen, run_apart, running_broker
-from machine import load
+from machine import SLOWNESS, load
 
 from app.broker import Broker
 from app.models.images import decode_jpeg
@@ -49,7 +52,7 @@ def named(worker: Worker, person: str) -> set[str]:
 def draws(worker: Worker, stream: str, person: str) -> bool:
     """Wait for a picture of a stream that names a person, and tell whether it came."""
     url = f"{worker.url}/streams/{stream}.mjpeg?person={person}"
-    with urllib.request.urlopen(url, timeout=30) as answer:
+    with urllib.request.urlopen(url, timeout=30 * SLOWNESS) as answer:
         # Every ten seconds an empty line.
         return any(answer.readline() == b"--frame\r\n" for _ in range(6))
 
@@ -183,6 +186,35 @@ def test_who_is_enrolled_and_removed_while_kafka_stands_still_is_so_when_it_goes
             assert worker.code is None
 
 
+def test_a_worker_that_is_to_end_while_kafka_stands_still_ends(
+    jars: Path, tmp_path: Path, audience: Path
+) -> None:
+    with running_broker(tmp_path / "broker", jars) as kafka, Cluster(kafka.url, tmp_path) as cluster:
+        worker = cluster.worker().until_ready()
+        # More than it gets through: it has faces that are not written, and frames that are in work.
+        cluster.source(audience, "recording", "--loop", "--fps", "max")
+        wait_for("the recording", lambda: worker.stream("recording").get("frames", 0) > 10)
+        with frozen(kafka):
+            assert worker.stop() == 0
+        worker.start().until_ready()
+        before = worker.stream("recording").get("frames", 0)
+        wait_for("it to go on", lambda: worker.stream("recording").get("frames", 0) > before)
+
+
+@contextmanager
+def watching(worker: Worker, stream: str) -> Iterator[list[bytes]]:
+    """Watch a stream, with one connection; return the pictures' headers, which grow."""
+    seen: list[bytes] = []
+    with (
+        urllib.request.urlopen(f"{worker.url}/streams/{stream}.mjpeg", timeout=PATIENCE * SLOWNESS) as answer,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        thread.submit(lambda: seen.extend(line for line in answer if line == b"--frame\r\n"))
+        yield seen
+        # Nothing else ends what waits for the next line.
+        answer.fp.raw._sock.shutdown(socket.SHUT_RDWR)
+
+
 def test_a_restart_of_kafka_needs_no_restart_of_the_worker(
     jars: Path, tmp_path: Path, audience: Path, portrait: bytes
 ) -> None:
@@ -192,9 +224,13 @@ def test_a_restart_of_kafka_needs_no_restart_of_the_worker(
         # Slow enough for a machine that is busy with something else: a recording waits behind it.
         camera = cluster.source(audience, "camera", "--loop", "--fps", "3")
         wait_for("the camera", lambda: worker.stream("camera").get("frames", 0) > 10)
-
-        run_apart(kafka.stop())
-        run_apart(kafka.start())
+        with watching(worker, "camera") as pictures:
+            wait_for("a viewer to see it", lambda: len(pictures) > 10)
+            run_apart(kafka.stop())
+            run_apart(kafka.start())
+            seen = len(pictures)
+            # As many as no buffer on the way holds, and the same viewer.
+            wait_for("the viewer to see it go on", lambda: len(pictures) > seen + 30)
 
         after = worker.stream("camera")["frames"]
         wait_for("the camera to go on", lambda: worker.stream("camera")["frames"] > after + 10)
