@@ -14,12 +14,15 @@ import onnxruntime
 from rich.console import Console
 from rich.table import Table
 
-from app.settings import ROOT
+from app.settings import ROOT, Settings
 
 __all__ = ["FOLDER", "NOT_RUN", "Figure", "machine", "not_run", "report", "run_alone"]
 
 #: Where the figures are kept, a file for each benchmark.
 FOLDER = ROOT / "var" / "benchmarks"
+
+#: Settings that say where a worker runs, and change nothing that is measured.
+_PLACES = {"broker", "data_dir", "topic_prefix", "web_port"}
 
 #: Exit code of a benchmark that lacks what it measures on: neither met nor missed.
 NOT_RUN = 3
@@ -72,13 +75,15 @@ def report(
     figures: Sequence[Figure],
     rows: Sequence[Mapping[str, object]],
     wrong: Sequence[str] = (),
+    settings: Settings | None = None,
     **measured_with: object,
 ) -> int:
     """Print `rows` as a table and keep the figures; return the exit code.
 
     Args:
         wrong: what was not as it must be, such as faces that were not found: no figure counts then.
-        measured_with: settings that are not the defaults, and what else the figures depend on.
+        settings: of the workers; those that are not the defaults stand in the table of all figures.
+        measured_with: what else the figures depend on.
     """
     table = Table(title=name)
     for heading in rows[0] if rows else ():
@@ -96,6 +101,7 @@ def report(
         "wrong": [*wrong],
         "figures": [figure.told() for figure in figures],
         "machine": machine(),
+        "settings": _others(settings) if settings else {},
         "measured_with": measured_with,
         "command": " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
     }
@@ -103,6 +109,12 @@ def report(
     (FOLDER / f"{name}.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(told), flush=True)
     return 0 if ok else 1
+
+
+def _others(settings: Settings) -> dict[str, object]:
+    """Return the settings that are not the defaults, without those that only say where a run takes place."""
+    given = settings.model_dump(mode="json", exclude_defaults=True)
+    return {name: value for name, value in given.items() if name not in _PLACES}
 
 
 def run_alone(work: Callable[[], int], minutes: float) -> int:

@@ -1,7 +1,6 @@
 """What benchmarks run on: a real broker, workers and sources as processes, in a temporary folder."""
 
 import asyncio
-import contextlib
 import json
 import os
 import signal
@@ -9,8 +8,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -35,16 +32,27 @@ _WORKER = [sys.executable, "-m", "faust", "-A", "app", "worker", "-l", "info"]
 def run_benchmark(work: Awaitable[int], minutes: float) -> int:
     """Run a benchmark and return its exit code; whatever ends it, what it has started ends before.
 
+    One that is asked to end a second time does so wherever it is, in what blocks the loop too.
+
     Args:
         minutes: it has failed where it takes longer.
     """
 
     async def run() -> int:
-        task = asyncio.current_task()
+        loop, task, asked = asyncio.get_running_loop(), asyncio.current_task(), False
         assert task is not None
+
+        def end(*_: object) -> None:
+            nonlocal asked
+            if asked:
+                raise KeyboardInterrupt
+            asked = True
+            print("interrupted", file=sys.stderr, flush=True)
+            loop.call_soon_threadsafe(task.cancel)
+
         # Not left to asyncio: what a script starts in the background ignores SIGINT, and so would it.
         for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+            signal.signal(number, end)
         try:
             async with asyncio.timeout(minutes * 60):
                 return await work
@@ -54,8 +62,7 @@ def run_benchmark(work: Awaitable[int], minutes: float) -> int:
 
     try:
         return asyncio.run(run())
-    except asyncio.CancelledError:
-        print("interrupted", file=sys.stderr)
+    except (asyncio.CancelledError, KeyboardInterrupt):
         return 1
 
 
@@ -130,11 +137,11 @@ class Rig:
                     records += batch
         return records
 
-    @contextmanager
-    def worker(self, settings: Settings) -> Iterator[None]:
+    @asynccontextmanager
+    async def worker(self, settings: Settings) -> AsyncIterator[None]:
         """Run a worker, ready when this is entered."""
         with self._process(_WORKER, settings, "worker"):
-            _until_ready(settings)
+            await _until_ready(settings)
             yield
 
     @contextmanager
@@ -197,7 +204,12 @@ class Rig:
                 yield process
             finally:
                 process.terminate()
-                process.wait(60)
+                try:
+                    process.wait(_PATIENCE)
+                finally:
+                    # Nothing where it has ended.
+                    process.kill()
+                    process.wait()
 
 
 class Started:
@@ -220,9 +232,9 @@ class Started:
             environment = _environment(self.settings) | {"ONLOOKER_WEB_PORT": port}
             self._process = subprocess.Popen(_WORKER, env=environment, stdout=log, stderr=log)
 
-    def until_ready(self) -> None:
+    async def until_ready(self) -> None:
         """Wait until it is ready."""
-        _until_ready(self.settings)
+        await _until_ready(self.settings)
 
     def kill(self) -> None:
         """End it at once, as a machine that loses its power does."""
@@ -285,13 +297,18 @@ async def enrol(settings: Settings) -> str:
         return str(told["id"])
 
 
-def _until_ready(settings: Settings) -> None:
-    deadline = time.monotonic() + _PATIENCE
-    while time.monotonic() < deadline:
-        with (
-            contextlib.suppress(urllib.error.URLError, ConnectionError),
-            urllib.request.urlopen(f"{settings.address}/readyz"),
-        ):
-            return
-        time.sleep(0.1)
-    raise SystemExit(f"the worker is not ready; see {settings.data_dir}")
+async def _until_ready(settings: Settings) -> None:
+    try:
+        async with asyncio.timeout(_PATIENCE), aiohttp.ClientSession(settings.address) as session:
+            while not await _ready(session):  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        raise SystemExit(f"the worker is not ready; see {settings.data_dir}") from None
+
+
+async def _ready(session: aiohttp.ClientSession) -> bool:
+    try:
+        async with session.get("/readyz") as answer:
+            return answer.ok
+    except aiohttp.ClientError:
+        return False

@@ -25,7 +25,8 @@ GOAL = 1.7
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=150)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--faces", type=int, default=50, help="of each round")
     parser.add_argument("--embedder", default=Settings.model_fields["embedder"].default)
     options = parser.parse_args()
     settings = Settings(embedder=options.embedder)
@@ -46,9 +47,11 @@ def main() -> int:
     similarity = float((ours() @ expected.T).item() / np.linalg.norm(expected))
     if similarity < 0.99999:
         raise SystemExit(f"not the same embedding: cosine similarity {similarity}")
-    times = in_turns({"shipped file, onnxruntime": shipped, "as Onlooker loads it": ours}, options.rounds)
+    times = in_turns(
+        {"shipped file, onnxruntime": shipped, "as Onlooker loads it": ours}, options.rounds * options.faces
+    )
     medians = {what: float(np.median(found)) for what, found in times.items()}
-    slow, fast = ([float(np.median(found[part::3])) for part in range(3)] for found in times.values())
+    slow, fast = (medians_of(found, options.rounds) for found in times.values())
     rows = [
         {"net": what, "median ms": f"{medians[what]:.1f}", "least ms": f"{min(found):.1f}"}
         for what, found in times.items()
@@ -58,10 +61,15 @@ def main() -> int:
     return report("embedder", [figure], rows, embedder=entry.identity, similarity=round(similarity, 7))
 
 
-def in_turns(works: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Return the milliseconds of each work, done in turns; the first rounds are for warming up."""
+def medians_of(milliseconds: list[float], rounds: int) -> list[float]:
+    """Return the median of each round, of those that were measured one after the other."""
+    return [float(np.median(part)) for part in np.array_split(milliseconds, rounds)]
+
+
+def in_turns(works: dict[str, Callable[[], object]], faces: int) -> dict[str, list[float]]:
+    """Return the milliseconds of each work, done in turns; the first ones are for warming up."""
     times: dict[str, list[float]] = {what: [] for what in works}
-    for _ in range(rounds + 10):
+    for _ in range(faces + 10):
         for what, work in works.items():
             started = time.perf_counter()
             work()

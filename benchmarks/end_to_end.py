@@ -57,7 +57,7 @@ async def main() -> int:
     clip = chosen_clip(options.clip)
     async with rig() as bench:
         rounds = [await measure(bench, clip, options.times, number) for number in range(options.rounds)]
-    return conclude(rounds, clip)
+        return conclude(rounds, clip, bench.settings())
 
 
 async def measure(bench: Rig, clip: Clip, times: int, number: int) -> Round:
@@ -89,10 +89,10 @@ def bare_loop(clip: Clip, threads: int) -> tuple[float, float]:
 async def backlog(bench: Rig, clip: Clip, times: int) -> tuple[float, list[str]]:
     """Frames are on the topic before the worker starts, and somebody is enrolled."""
     settings = bench.settings()
-    with bench.worker(settings):
+    async with bench.worker(settings):
         person = await enrol(settings)
     count = await bench.fill(settings, "clip", clip.jpegs(), times)
-    with bench.worker(settings):
+    async with bench.worker(settings):
         rate = await bench.rate(settings, count, SKIP)
         return rate, await bench.wrong(settings, clip, person)
 
@@ -100,14 +100,14 @@ async def backlog(bench: Rig, clip: Clip, times: int) -> tuple[float, list[str]]
 async def beside_source(bench: Rig, clip: Clip, times: int, fps: float) -> tuple[float, list[str]]:
     """The source decodes, encodes and writes on the same machine, as fast as the worker can be."""
     settings = bench.settings()
-    with bench.worker(settings):
+    async with bench.worker(settings):
         arguments = (str(clip.path), "--stream", "clip", "--loop", "--fps", f"{fps:.1f}")
         with bench.source(settings, *arguments):
             rate = await bench.rate(settings, clip.frames * times, SKIP)
         return rate, await bench.wrong(settings, clip)
 
 
-def conclude(rounds: list[Round], clip: Clip) -> int:
+def conclude(rounds: list[Round], clip: Clip, settings: Settings) -> int:
     rows = [
         {
             "round": number,
@@ -136,7 +136,7 @@ def conclude(rounds: list[Round], clip: Clip) -> int:
         ),
     ]  # fmt: skip
     wrong = [reason for one in rounds for reason in one.wrong]
-    return report("end_to_end", figures, rows, wrong, clip=clip.path.name, frames=clip.frames)
+    return report("end_to_end", figures, rows, wrong, settings, clip=clip.path.name, frames=clip.frames)
 
 
 if __name__ == "__main__":

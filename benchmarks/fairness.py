@@ -50,7 +50,7 @@ async def main() -> int:
             order = (False, True) if number % 2 == 0 else (True, False)
             runs = {beside: await measure(bench, clip, options.seconds, beside=beside) for beside in order}
             rounds.append((runs[False], runs[True]))
-    return conclude(rounds, options.seconds, clip)
+        return conclude(rounds, options.seconds, clip, bench.settings())
 
 
 async def measure(bench: Rig, clip: Clip, seconds: int, *, beside: bool) -> Run:
@@ -58,7 +58,7 @@ async def measure(bench: Rig, clip: Clip, seconds: int, *, beside: bool) -> Run:
     if beside:
         # More than the worker gets through meanwhile.
         await bench.fill(settings, "recording", jpegs, 2 + seconds // 6)
-    with bench.worker(settings):
+    async with bench.worker(settings):
         sent = await film(settings, jpegs, seconds)
         await asyncio.sleep(3)
         found = [(decode(Faces, record.value), record.timestamp) for record in await bench.faces(settings)]
@@ -82,7 +82,7 @@ async def film(settings: Settings, jpegs: list[tuple[Image, bytes]], seconds: in
     return count
 
 
-def conclude(rounds: list[tuple[Run, Run]], seconds: int, clip: Clip) -> int:
+def conclude(rounds: list[tuple[Run, Run]], seconds: int, clip: Clip, settings: Settings) -> int:
     rows = [
         {
             "round": number,
@@ -113,7 +113,7 @@ def conclude(rounds: list[tuple[Run, Run]], seconds: int, clip: Clip) -> int:
     wrong = [reason for pair in rounds for run in pair for reason in run.wrong]
     # One that is too slow for the camera alone shows nothing of what the recording takes from it.
     wrong += [f"alone it loses {alone.lost} frames" for alone, _ in rounds if alone.p99 == float("inf")]
-    return report("fairness", figures, rows, wrong, clip=clip.path.name, seconds=seconds)
+    return report("fairness", figures, rows, wrong, settings, clip=clip.path.name, seconds=seconds)
 
 
 if __name__ == "__main__":

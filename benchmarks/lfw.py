@@ -68,7 +68,10 @@ def conclude(sample: Sample, seconds: float) -> int:
     wrong = []
     if sample.without_face > 0.01 * len(sample.embeddings):
         wrong.append(f"{sample.without_face} of {len(sample.embeddings)} pictures have no face")
-    what = f"LFW, {len(found.folds)} folds, through the product's own path"
+    what = (
+        f"LFW, {len(found.folds)} folds, {sample.nets.detector.name} and {sample.nets.embedder.name},"
+        " through the product's own path"
+    )
     figure = Figure(what, "of pairs", GOAL, [found.accuracy])
     return report(
         "lfw", [figure], rows, wrong, pairs=found.pairs, images=len(sample.embeddings),

@@ -11,14 +11,16 @@ import time
 
 import numpy as np
 import psutil
-from _clip import add_clip, chosen_clip
+from _clip import Clip, add_clip, chosen_clip
 from _report import Figure, report
 from _rig import Rig, Started, rig, run_benchmark
 
 from app.messages import Faces, decode
 from app.settings import Settings
+from app.sources.demo import standing
 
 GOAL = 1.0
+FPS = 5
 EVERY = 5.0
 #: Seconds at the start that are not counted: nets, caches and buffers find their size.
 SETTLING = 300.0
@@ -33,14 +35,14 @@ async def main() -> int:
     async with rig() as bench:
         settings = bench.settings(frames_bytes=128 * 2**20)
         with bench.started(settings) as worker:
-            await asyncio.to_thread(worker.until_ready)
+            await worker.until_ready()
             with (
-                bench.source(settings, "demo", "--stream", "camera", "--fps", "5"),
-                bench.source(settings, str(clip.path), "--stream", "recording", "--loop", "--fps", "5"),
+                bench.source(settings, "demo", "--stream", "camera", "--fps", str(FPS)),
+                bench.source(settings, str(clip.path), "--stream", "recording", "--loop", "--fps", str(FPS)),
             ):
                 samples = await watch(worker, options.minutes * 60)
-                wrong = await idle(bench, settings, options.minutes * 60)
-    return conclude(samples, wrong)
+                wrong = await not_found(bench, settings, clip)
+    return conclude(samples, wrong, settings)
 
 
 async def watch(worker: Started, seconds: float) -> list[tuple[float, float]]:
@@ -53,14 +55,16 @@ async def watch(worker: Started, seconds: float) -> list[tuple[float, float]]:
     return samples
 
 
-async def idle(bench: Rig, settings: Settings, seconds: float) -> list[str]:
-    """Return what is wrong where a worker had nothing to do: it would not grow either."""
+async def not_found(bench: Rig, settings: Settings, clip: Clip) -> list[str]:
+    """Return what is wrong with what a worker made of its frames: one that does nothing does not grow."""
     found = [decode(Faces, record.value) for record in await bench.faces(settings)]
-    with_faces = sum(len(faces) > 0 for faces in found)
-    # The log forgets; a worker that keeps up leaves some thousand frames on it.
-    if with_faces < min(500, 2 * seconds):
-        return [f"faces were found on {with_faces} of {len(found)} frames alone"]
-    return []
+    recorded = {faces.seq: len(faces) for faces in found if faces.stream == "recording"}
+    wrong = clip.wrong("faces of the recording", recorded)
+    filmed = [(len(faces), len(standing(faces.seq / FPS))) for faces in found if faces.stream == "camera"]
+    fewer = sum(number < there for number, there in filmed)
+    if not filmed or fewer > 0.05 * len(filmed):
+        wrong.append(f"fewer faces than there are on {fewer} of {len(filmed)} frames of the camera")
+    return wrong
 
 
 def growth(samples: list[tuple[float, float]]) -> float:
@@ -69,7 +73,7 @@ def growth(samples: list[tuple[float, float]]) -> float:
     return float(np.polyfit(times, sizes, 1)[0] * 3600)
 
 
-def conclude(samples: list[tuple[float, float]], wrong: list[str]) -> int:
+def conclude(samples: list[tuple[float, float]], wrong: list[str], settings: Settings) -> int:
     settled = [sample for sample in samples if sample[0] >= min(SETTLING, samples[-1][0] / 2)]
     middle = len(settled) // 2
     slopes = {"first half": growth(settled[:middle]), "second half": growth(settled[middle:])}
@@ -89,7 +93,7 @@ def conclude(samples: list[tuple[float, float]], wrong: list[str]) -> int:
     )
     figure = Figure(what, "MB an hour", GOAL, [min(slopes.values())], at_most=True)
     return report(
-        "memory", [figure], rows, wrong, frames_bytes=128 * 2**20, whole=round(growth(settled), 1),
+        "memory", [figure], rows, wrong, settings, whole=round(growth(settled), 1),
         megabytes=[round(samples[place][1], 1) for place in (0, -1)],
     )  # fmt: skip
 

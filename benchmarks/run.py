@@ -116,7 +116,8 @@ def _row(result: dict[str, Any], figure: dict[str, Any]) -> str:
     missed = "" if figure["met"] else ": not met"
     wrong = "".join(f"; wrong: {reason}" for reason in result["wrong"])
     measured = f"{figure['value']:.3g}{spread}{missed}{wrong}"
-    return f"| {figure['what']} (`{result['name']}.py`) | {goal} | {measured} |"
+    settings = "".join(f", {name}={value}" for name, value in result["settings"].items())
+    return f"| {figure['what']} (`{result['name']}.py`{settings}) | {goal} | {measured} |"
 
 
 def _machine(machine: dict[str, Any]) -> str:

@@ -30,7 +30,8 @@ async def main() -> int:
     options = parser.parse_args()
     clip = chosen_clip(options.clip)
     async with rig() as bench:
-        seconds, wrong = await measure(bench, clip, options.kills)
+        settings = bench.settings(partitions=4)
+        seconds, wrong = await measure(bench, settings, clip, options.kills)
     p50, p99 = (float(np.percentile(seconds, part)) for part in (50, 99))
     rows = [{"kills": options.kills, "takeovers of a stream": len(seconds), "p50 s": f"{p50:.1f}",
              "p99 s": f"{p99:.1f}", "most s": f"{max(seconds):.1f}"}]  # fmt: skip
@@ -41,11 +42,10 @@ async def main() -> int:
         ),
         Figure(f"the same, p99 of {len(seconds)} takeovers", "s", GOAL_P99, [p99], at_most=True),
     ]  # fmt: skip
-    return report("takeover", figures, rows, wrong, kills=options.kills, partitions=4)
+    return report("takeover", figures, rows, wrong, settings, kills=options.kills)
 
 
-async def measure(bench: Rig, clip: Clip, kills: int) -> tuple[list[float], list[str]]:
-    settings = bench.settings(partitions=4)
+async def measure(bench: Rig, settings: Settings, clip: Clip, kills: int) -> tuple[list[float], list[str]]:
     seconds: list[float] = []
     with bench.started(settings) as first, bench.started(settings) as second:
         filming = asyncio.create_task(film(settings, clip))
@@ -63,7 +63,7 @@ async def measure(bench: Rig, clip: Clip, kills: int) -> tuple[list[float], list
 async def takeover(bench: Rig, settings: Settings, workers: list[Started]) -> list[float]:
     """Kill the worker that has more streams; return the seconds until each of them goes on."""
     for worker in workers:
-        await asyncio.to_thread(worker.until_ready)
+        await worker.until_ready()
     owners = await settled(workers)
     victim = max(workers, key=lambda worker: len(owners[worker]))
     killed = time.time()

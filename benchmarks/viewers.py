@@ -78,6 +78,7 @@ async def main() -> int:
             for viewers in (0, options.viewers) if number % 2 == 0 else (options.viewers, 0):
                 runs[viewers] = await speed(bench, clip, viewers)
             pairs.append((runs[0], runs[options.viewers]))
+        settings = bench.settings()
     rows = [
         {
             "round": number,
@@ -91,14 +92,14 @@ async def main() -> int:
     what = f"speed with {options.viewers} viewers of one stream, of the speed without"
     figure = Figure(what, "of it", GOAL, [watched.rate / alone.rate for alone, watched in pairs])
     wrong = [reason for pair in pairs for run in pair for reason in run.wrong]
-    return report("viewers", [figure], rows, wrong, clip=clip.path.name, viewers=options.viewers)
+    return report("viewers", [figure], rows, wrong, settings, clip=clip.path.name, viewers=options.viewers)
 
 
 async def speed(bench: Rig, clip: Clip, viewers: int) -> Run:
     """Return frames a second of a worker whose stream is watched by so many."""
     settings = bench.settings()
     count = await bench.fill(settings, "clip", clip.jpegs(), 3)
-    with bench.worker(settings):
+    async with bench.worker(settings):
         # The rate is that of the last two thirds: viewers can come only once the stream is known.
         await bench.rate(settings, SKIP, 0)
         if not viewers:

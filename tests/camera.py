@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from aiohttp import web
+from machine import SLOWNESS
 
 __all__ = ["Camera"]
 
@@ -28,7 +29,7 @@ class Camera:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(10 * SLOWNESS)
         return self
 
     def __exit__(

@@ -60,7 +60,7 @@ def wait_for(what: str, ask: Callable[[], T | None], within: float = PATIENCE) -
 def request(url: str, data: bytes | None = None, method: str | None = None, **headers: str) -> Any:
     """Send a GET, or a POST of `data`, and return the JSON of the answer."""
     wish = urllib.request.Request(url, data, headers, method=method)
-    with urllib.request.urlopen(wish, timeout=30) as answer:
+    with urllib.request.urlopen(wish, timeout=30 * SLOWNESS) as answer:
         return json.load(answer)
 
 
@@ -177,7 +177,7 @@ class Worker(Program):
 
     def fetch(self, path: str) -> bytes:
         """Return the bytes of one of its pages."""
-        with urllib.request.urlopen(self.url + path, timeout=30) as answer:
+        with urllib.request.urlopen(self.url + path, timeout=30 * SLOWNESS) as answer:
             body: bytes = answer.read()
             return body
 

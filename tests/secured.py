@@ -11,6 +11,7 @@ from authority import Authority
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
+from machine import SLOWNESS
 
 from app.broker import Broker, free_port, prepare_jars
 from app.broker.configuration import server_properties
@@ -83,7 +84,7 @@ class SecuredBroker(Broker):
             for option in ("--add-scram", f"{mechanism}=[name={USER},password={PASSWORD}]")
         ]
         command = [*storage_command(jars, new_cluster_id()), *users]
-        subprocess.run(command, cwd=self.data, check=True, capture_output=True, timeout=60)
+        subprocess.run(command, cwd=self.data, check=True, capture_output=True, timeout=60 * SLOWNESS)
 
     def _write_configuration(self, ports: Any) -> None:
         super()._write_configuration(ports)

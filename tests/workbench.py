@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import faust
 import numpy as np
 from faust.types import TP
+from machine import SLOWNESS
 from makers import START, KeptDelivery, make_faces
 from studio import until
 
@@ -316,7 +317,7 @@ class Patient(Recogniser):
             width = image.shape[1]
             self.begun.append(width)
             if width in self._held:
-                assert self._held[width].wait(30)
+                assert self._held[width].wait(30 * SLOWNESS)
         none = Detections(
             np.zeros((0, 4), np.float32), np.zeros((0, 5, 2), np.float32), np.zeros(0, np.float32)
         )

@@ -15,7 +15,7 @@ from app.sources.cutouts import BIDEN, OBAMA, OBAMA_SPEAKING, OBAMA_STANDING, Cu
 from app.sources.pace import Pace
 from app.weights import ensure
 
-__all__ = ["DEMO_PEOPLE", "FPS", "DemoPerson", "DemoSource", "Scene", "demo_photo"]
+__all__ = ["DEMO_PEOPLE", "FPS", "DemoPerson", "DemoSource", "Scene", "demo_photo", "standing"]
 
 #: Pictures a second, unless told otherwise.
 FPS = 12
@@ -36,13 +36,17 @@ class DemoPerson:
 
 
 #: Those to be enrolled, the one who is there from the first picture on first.
-DEMO_PEOPLE = (DemoPerson("Barack Obama", "obama.jpg"), DemoPerson("Joe Biden", "biden.jpg"))
+DEMO_PEOPLE = _OBAMA, _BIDEN = (
+    DemoPerson("Barack Obama", "obama.jpg"),
+    DemoPerson("Joe Biden", "biden.jpg"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class _Visit:
-    """One stay in front of the camera: when it begins and ends in the cycle, and where it is."""
+    """One stay in front of the camera: whose it is, when it begins and ends in the cycle, and where it is."""
 
+    person: DemoPerson
     cutout: Cutout
     begin: float
     end: float
@@ -54,11 +58,11 @@ class _Visit:
 
 # Nobody is there for some seconds at a time, and nobody comes back before a sighting of theirs is closed.
 _VISITS = (
-    _Visit(OBAMA, -1.2, 8.0, 0.29, -1),
-    _Visit(BIDEN, 3.5, 11.5, 0.72, 1),
-    _Visit(OBAMA_SPEAKING, 15.0, 22.0, 0.5, 0),
-    _Visit(BIDEN, 25.0, 33.0, 0.28, -1),
-    _Visit(OBAMA_STANDING, 28.0, 35.5, 0.72, 1),
+    _Visit(_OBAMA, OBAMA, -1.2, 8.0, 0.29, -1),
+    _Visit(_BIDEN, BIDEN, 3.5, 11.5, 0.72, 1),
+    _Visit(_OBAMA, OBAMA_SPEAKING, 15.0, 22.0, 0.5, 0),
+    _Visit(_BIDEN, BIDEN, 25.0, 33.0, 0.28, -1),
+    _Visit(_OBAMA, OBAMA_STANDING, 28.0, 35.5, 0.72, 1),
 )
 
 
@@ -74,6 +78,17 @@ def demo_photo(name: str, settings: Settings | None = None) -> Path:
             return ensure("demo-portraits", settings) / person.photo
     names = ", ".join(person.name for person in DEMO_PEOPLE)
     raise SourceError(f"nobody of the demonstration is called {name!r}; they are {names}")
+
+
+def standing(seconds: float) -> set[str]:
+    """Return the names of those who stand before the camera at `seconds`, and neither come nor go."""
+    now = seconds % _CYCLE
+    return {
+        visit.person.name
+        for visit in _VISITS
+        for time in (now, now - _CYCLE)
+        if visit.begin + _WALK <= time <= visit.end - _WALK
+    }
 
 
 class Scene:

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 from cluster import wait_for
+from machine import SLOWNESS
 
 from app.settings import ROOT
 
@@ -45,8 +46,8 @@ def test_what_it_has_started_ends_with_it(
         wait_for("everything to run", lambda: len(_all_of(psutil.Process(run.pid))) >= 5)
         started = _all_of(psutil.Process(run.pid))
         os.kill(run.pid, number)
-        assert run.wait(120) != 0
-        _, alive = psutil.wait_procs(started, timeout=60)
+        assert run.wait(120 * SLOWNESS) != 0
+        _, alive = psutil.wait_procs(started, timeout=60 * SLOWNESS)
         assert alive == []
     finally:
         if run.poll() is None:

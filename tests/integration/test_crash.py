@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from machine import SLOWNESS
+
 from app.broker import Broker, free_port
 from app.settings import ROOT
 
@@ -32,7 +34,7 @@ def test_an_agent_that_fails_ends_the_worker(broker: Broker, weights: Path, tmp_
         "ONLOOKER_WEIGHTS_DIR": str(weights),
     }  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, port], cwd=ROOT, env=environment, timeout=90,
+        [sys.executable, "-c", PROGRAM, port], cwd=ROOT, env=environment, timeout=90 * SLOWNESS,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode != 0

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from cluster import Cluster, Worker, wait_for
+from machine import SLOWNESS
 
 from app.broker import Broker
 from app.settings import ROOT
@@ -35,7 +36,7 @@ def asked(worker: Worker, path: str, token: str | None = None) -> tuple[int, dic
     if token:
         wish.add_header("Authorization", f"Bearer {token}")
     try:
-        with urllib.request.urlopen(wish, timeout=30) as answer:
+        with urllib.request.urlopen(wish, timeout=30 * SLOWNESS) as answer:
             return answer.status, dict(answer.headers)
     except urllib.error.HTTPError as error:
         return error.code, dict(error.headers)

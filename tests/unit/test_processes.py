@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from machine import SLOWNESS
 
 from app.processes import ProcessError, end_leftover, forget_child, record_child
 
@@ -102,7 +103,7 @@ def test_a_parent_that_is_gone_makes_an_orphan(tmp_path: Path, child: subprocess
     record_child(note, child.pid, "sleeper")
     change(note, "parent", create_time=1.0)
     assert end_leftover(note) == f"sleeper (process {child.pid})"
-    assert child.wait(5) == -signal.SIGTERM
+    assert child.wait(5 * SLOWNESS) == -signal.SIGTERM
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"name": "x"}', "[1]"])

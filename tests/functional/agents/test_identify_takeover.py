@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from machine import SLOWNESS
 from makers import EMBEDDER, axis
 from settled import settled
 from studio import until
@@ -192,7 +193,7 @@ async def test_a_partition_may_go_while_its_faces_are_matched(
     slow, desk = SlowGallery(gallery, monkeypatch), Desk(stage, gallery)
     async with desk.context as agent:
         await desk.send(agent, *faces_of(axis(0), count=1))
-        await asyncio.wait_for(slow.asked.wait(), 30)
+        await asyncio.wait_for(slow.asked.wait(), 30 * SLOWNESS)
         (gone,) = [one for one in desk.partitions if one.number == 0]
         desk.partitions.assign([1])
         stage.ledger.close(("faces", 0))
@@ -210,7 +211,7 @@ async def test_no_checkpoint_is_written_between_the_matching_of_faces_and_what_t
     slow, desk = SlowGallery(gallery, monkeypatch), Desk(stage, gallery)
     async with desk.context as agent:
         await desk.send(agent, *faces_of(axis(0), count=2))
-        await asyncio.wait_for(slow.asked.wait(), 30)
+        await asyncio.wait_for(slow.asked.wait(), 30 * SLOWNESS)
         writing = asyncio.create_task(desk.partitions.checkpoint())
         await settled()
         assert not writing.done()

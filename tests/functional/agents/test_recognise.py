@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from machine import SLOWNESS
 from makers import EMBEDDER, START, make_frame
 from media.stills import GROUP, PORTRAIT, TWO_PEOPLE
 from studio import until
@@ -256,7 +257,7 @@ async def test_a_stop_in_the_middle_of_the_work_writes_no_dead_letter(
 
     def slowly(jpeg: bytes) -> Any:
         decoding.set()
-        go_on.wait(30)
+        go_on.wait(30 * SLOWNESS)
         return decode_jpeg(jpeg)
 
     monkeypatch.setattr(inference, "decode_jpeg", slowly)

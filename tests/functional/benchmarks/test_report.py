@@ -11,8 +11,9 @@ from typing import Any
 
 import psutil
 import pytest
+from machine import SLOWNESS
 
-from app.settings import ROOT
+from app.settings import ROOT, Settings
 
 HERE = ROOT / "benchmarks"
 
@@ -86,6 +87,30 @@ def test_a_benchmark_that_does_not_end_has_failed(report: Any, capsys: Any) -> N
     assert capsys.readouterr().err == "not done within 0.0005 minutes\n"
 
 
+def test_a_second_ctrl_c_ends_one_that_blocks_its_loop() -> None:
+    program = (
+        "import sys, time; from _rig import run_benchmark\n"
+        "async def work():\n"
+        "    try:\n"
+        "        print('begun', flush=True); time.sleep(600)\n"
+        "    finally:\n"
+        "        print('cleaned up', flush=True)\n"
+        "sys.exit(run_benchmark(work(), 30))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": str(HERE)},
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.readline() == "interrupted\n"
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=60 * SLOWNESS) == ("cleaned up\n", "")
+    assert process.returncode == 1
+
+
 @pytest.mark.parametrize(
     ("number", "said"),
     [
@@ -110,7 +135,7 @@ def test_one_without_a_loop_is_ended_with_what_it_waits_for(number: int | None, 
         waits = int(process.stdout.readline() or 0)
         if number:
             process.send_signal(number)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=60 * SLOWNESS)
     assert (process.returncode, errors) == (1, f"{said}\n")
     assert not waits or not psutil.pid_exists(waits)
 
@@ -118,16 +143,16 @@ def test_one_without_a_loop_is_ended_with_what_it_waits_for(number: int | None, 
 def test_the_table_is_made_of_what_was_measured(report: Any, tmp_path: Path) -> None:
     from run import table
 
-    report.report(
-        "one", [report.Figure("speed", "times", 2, [1, 3, 2]), report.Figure("age", "s", 1, [4], True)], []
-    )
+    figures = [report.Figure("speed", "times", 2, [1, 3, 2]), report.Figure("age", "s", 1, [4], True)]
+    settings = Settings(broker="kafka://elsewhere:9092", data_dir=tmp_path, partitions=1, web_port=7000)
+    report.report("one", figures, [], (), settings)
     report.report("two", [report.Figure("faces", "of them", 1, [1.0])], [], ["no faces"])
     told = [json.loads((tmp_path / f"{name}.json").read_text()) for name in ("one", "two")]
     assert table(told).splitlines()[:5] == [
         "| what | goal | measured |",
         "|---|---|---|",
-        "| speed (`one.py`) | at least 2 times | 2 (1 to 3; 3 rounds) |",
-        "| age (`one.py`) | at most 1 s | 4: not met |",
+        "| speed (`one.py`, partitions=1) | at least 2 times | 2 (1 to 3; 3 rounds) |",
+        "| age (`one.py`, partitions=1) | at most 1 s | 4: not met |",
         "| faces (`two.py`) | at least 1 of them | 1; wrong: no faces |",
     ]
 

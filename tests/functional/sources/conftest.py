@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from machine import SLOWNESS
 
 
 class RtspRelay:
@@ -26,7 +27,7 @@ class RtspRelay:
 
     def __enter__(self) -> "RtspRelay":
         self._thread.start()
-        self._ready.wait(10)
+        self._ready.wait(10 * SLOWNESS)
         address = self.url.replace("user:geheim@", "")
         script = Path(__file__).with_name("rtsp_publisher.py")
         self._publisher = subprocess.Popen([sys.executable, str(script), address])

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from machine import SLOWNESS
 
 GOOD = ["--stream", "cam"]
 
@@ -12,7 +13,12 @@ GOOD = ["--stream", "cam"]
 def _run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from app.cli import main; main()", "source", *arguments]
     return subprocess.run(
-        command, capture_output=True, text=True, timeout=60, env={**os.environ, **variables}, check=False
+        command,
+        capture_output=True,
+        text=True,
+        timeout=60 * SLOWNESS,
+        env={**os.environ, **variables},
+        check=False,
     )
 
 

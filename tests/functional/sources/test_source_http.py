@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from aiohttp import encode_basic_auth, web
+from machine import SLOWNESS
 
 from app.sources import SourceError, SourceOptions
 from app.sources.live import Backoff
@@ -35,7 +36,7 @@ class Camera:
 
     def __enter__(self) -> "Camera":
         self._thread.start()
-        self._ready.wait(10)
+        self._ready.wait(10 * SLOWNESS)
         return self
 
     def __exit__(self, *_: object) -> None:

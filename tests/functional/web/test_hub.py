@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from machine import patience
+from machine import SLOWNESS, patience
 from studio import Studio, until
 
 from app.models.images import decode_jpeg
@@ -123,4 +123,4 @@ async def test_who_comes_back_sees_what_came_in_the_meantime(
     # It comes while nobody watches, and not only to who comes back.
     await until(lambda: (passed := hub._channels["door"].passed) and passed.identifications.offset == newest)
     async with hub.watch("door") as viewer:
-        assert (await asyncio.wait_for(viewer.next(), 5)).offset == newest
+        assert (await asyncio.wait_for(viewer.next(), 5 * SLOWNESS)).offset == newest

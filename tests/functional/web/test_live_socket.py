@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from aiohttp import WSMsgType
-from machine import patience
+from machine import SLOWNESS, patience
 from servers import open_streams, send_and_read_nothing
 from studio import Studio, until
 
@@ -26,7 +26,7 @@ async def client(studio: Studio, hub: Hub, serve: Any) -> Any:
 
 async def picture(socket: Any) -> dict[str, Any]:
     """Return the header of the next picture, which is one."""
-    data = await socket.receive_bytes(timeout=20)
+    data = await socket.receive_bytes(timeout=20 * SLOWNESS)
     length = int.from_bytes(data[:2], "big")
     assert decode_jpeg(data[2 + length :]).ndim == 3
     header: dict[str, Any] = json.loads(data[2 : 2 + length])
@@ -72,7 +72,7 @@ async def test_a_wish_replaces_the_one_before(client: Any, studio: Studio) -> No
 async def test_a_wish_that_cannot_be_granted(client: Any, studio: Studio, wish: str, reason: str) -> None:
     async with client.ws_connect("/live") as socket:
         await socket.send_str(wish)
-        assert await socket.receive_json(timeout=20) == {"error": reason}
+        assert await socket.receive_json(timeout=20 * SLOWNESS) == {"error": reason}
         await socket.send_json({"watch": ["door"]})
         await studio.show("door")
         assert (await picture(socket))["stream"] == "door"
@@ -81,7 +81,7 @@ async def test_a_wish_that_cannot_be_granted(client: Any, studio: Studio, wish: 
 async def test_streams_that_are_there_are_shown_beside_one_that_is_not(client: Any, studio: Studio) -> None:
     async with client.ws_connect("/live") as socket:
         await socket.send_json({"watch": ["attic", "door"]})
-        assert await socket.receive_json(timeout=20) == {"error": "no-such-stream"}
+        assert await socket.receive_json(timeout=20 * SLOWNESS) == {"error": "no-such-stream"}
         await studio.show("door")
         assert (await picture(socket))["stream"] == "door"
 
@@ -89,7 +89,7 @@ async def test_streams_that_are_there_are_shown_beside_one_that_is_not(client: A
 async def test_a_wish_that_is_too_long_ends_the_connection(client: Any) -> None:
     async with client.ws_connect("/live") as socket:
         await socket.send_str(" " * 20_000)
-        assert (await socket.receive(timeout=20)).type is WSMsgType.CLOSE
+        assert (await socket.receive(timeout=20 * SLOWNESS)).type is WSMsgType.CLOSE
 
 
 async def test_what_nobody_foresaw_closes_the_socket_so_that_the_page_comes_again(
@@ -102,7 +102,7 @@ async def test_what_nobody_foresaw_closes_the_socket_so_that_the_page_comes_agai
     async with client.ws_connect("/live") as socket:
         await socket.send_json({"watch": ["door"]})
         await studio.show("door")
-        assert (await socket.receive(timeout=20)).type is WSMsgType.CLOSE
+        assert (await socket.receive(timeout=20 * SLOWNESS)).type is WSMsgType.CLOSE
     assert "the header gave up" in caplog.text
     await until(lambda: viewers(studio, "door") == 0)
 
@@ -114,7 +114,7 @@ async def test_a_stream_that_ends_closes_the_socket(client: Any, studio: Studio,
         (channel,) = hub._channels.values()
         assert channel.task is not None
         channel.task.cancel()
-        assert (await socket.receive(timeout=20)).type is WSMsgType.CLOSE
+        assert (await socket.receive(timeout=20 * SLOWNESS)).type is WSMsgType.CLOSE
 
 
 async def test_a_page_that_goes_away_is_let_go_of(client: Any, studio: Studio) -> None:

@@ -10,7 +10,7 @@ import cv2
 import faust
 import numpy as np
 import pytest
-from machine import patience
+from machine import SLOWNESS, patience
 from makers import axis, make_person, newer
 from media.stills import PEOPLE, TWO_PEOPLE
 from settled import settled
@@ -265,7 +265,7 @@ async def test_who_cannot_be_read_can_be_removed_and_nothing_else(
     identities.table.data[b"ada"] = newer(make_person("ada", axis(0)))
     await identities.rebuild()
     for status, answer in (
-        await asyncio.wait_for(house.enrol(photo(OBAMA), id="ada"), 5),
+        await asyncio.wait_for(house.enrol(photo(OBAMA), id="ada"), 5 * SLOWNESS),
         await house.get("/people/ada"),
         await house.get("/people/ada/photos/ada-0.jpg"),
     ):
@@ -292,5 +292,5 @@ async def test_an_enrolment_that_a_newer_worker_carries_out_is_not_confirmed_and
     adding = asyncio.create_task(house.enrol(photo(OBAMA), id="ada"))
     await waiting.wait()
     await house.gallery.leave_out("ada")
-    status, answer = await asyncio.wait_for(adding, 5)
+    status, answer = await asyncio.wait_for(adding, 5 * SLOWNESS)
     assert (status, answer["reason"], answer["id"]) == (503, "enrolment-not-confirmed", "ada")

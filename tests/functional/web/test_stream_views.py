@@ -7,7 +7,7 @@ from typing import Any
 
 import av
 import pytest
-from machine import patience
+from machine import SLOWNESS, patience
 from makers import make_status
 from servers import open_streams, send_and_read_nothing
 from studio import Studio, until
@@ -157,7 +157,7 @@ async def test_what_ffmpeg_makes_of_it(client: Any, studio: Studio, monkeypatch:
     url = str(client.make_url("/streams/door.mjpeg?person=ada"))
 
     def watch() -> list[tuple[int, int]]:
-        with av.open(url, format="mpjpeg", timeout=20) as container:
+        with av.open(url, format="mpjpeg", timeout=20 * SLOWNESS) as container:
             frames = container.decode(video=0)
             return [(frame.width, frame.height) for frame, _ in zip(frames, range(3), strict=False)]
 

@@ -62,7 +62,7 @@ async def read(kafka: Broker, count: int) -> list[bytes]:
         partition = TopicPartition("lasting", 0)
         consumer.assign([partition])
         await consumer.seek_to_beginning(partition)
-        return [(await asyncio.wait_for(consumer.getone(), 10)).value for _ in range(count)]
+        return [(await asyncio.wait_for(consumer.getone(), 10 * SLOWNESS)).value for _ in range(count)]
 
 
 async def test_is_ready_when_started_and_is_the_cluster_of_its_folder(broker: Broker) -> None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from machine import SLOWNESS
 
 from app.broker import Broker, free_port
 
@@ -38,7 +39,7 @@ def test_runs_until_it_is_told_to_stop(data: Path, signum: int) -> None:
             said.append(line)
             if "is ready" in line:
                 process.send_signal(signum)
-        assert process.wait(30) == 0
+        assert process.wait(30 * SLOWNESS) == 0
     assert said[0] == f"starting Apache Kafka on port {port}, data in {data / 'broker'}\n"
     assert said[-3:] == [
         f"Apache Kafka is ready at kafka://127.0.0.1:{port} (Ctrl-C stops it)\n",
@@ -52,5 +53,5 @@ def test_a_taken_port_is_one_line_and_exit_code_2(data: Path, broker: Broker) ->
     with launch(data, "--port", str(broker.port)) as process:
         assert process.stdout is not None
         said = process.stdout.read()
-        assert process.wait(30) == 2
+        assert process.wait(30 * SLOWNESS) == 2
     assert said.splitlines()[-1].startswith(f"onlooker: port {broker.port} of 127.0.0.1 is taken by java")

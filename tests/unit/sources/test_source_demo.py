@@ -9,7 +9,7 @@ import pytest
 
 from app.settings import Settings
 from app.sources import SourceError, SourceOptions
-from app.sources.demo import DEMO_PEOPLE, DemoSource, Scene, demo_photo
+from app.sources.demo import DEMO_PEOPLE, DemoSource, Scene, demo_photo, standing
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +34,18 @@ def test_somebody_stands_there_from_the_first_picture_on(scene):
     room = scene.draw(13).astype(int)
     seen = np.abs(scene.draw(0) - room).max(axis=2)[:, :480] > 24
     assert seen.mean() > 0.25
+
+
+@pytest.mark.parametrize(
+    ("seconds", "names"),
+    [(0, set()), (0.4, {"Barack Obama"}), (6.0, {"Barack Obama", "Joe Biden"}), (8.0, {"Joe Biden"}),
+     (13, set()), (15.2, set()), (18, {"Barack Obama"}), (31, {"Barack Obama", "Joe Biden"}),
+     (33, {"Barack Obama"}), (40.4, {"Barack Obama"}), (94, set()), (98, {"Barack Obama"})],
+)  # fmt: skip
+def test_who_stands_there_is_known(scene, seconds, names):
+    assert standing(seconds) == names
+    shown = (np.abs(scene.draw(seconds).astype(int) - scene.draw(13)).max(axis=2) > 24).mean()
+    assert shown >= 0.12 * len(names)
 
 
 def test_paths_are_smooth(scene):
