@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -241,3 +242,10 @@ class SightingLog:
         offset = self._next.get(partition, 0)
         self._next[partition] = offset + 1
         await self.history.add([(partition, offset, encode(make_sighting(id=identity, **more)))])
+
+
+def damage(path: Path) -> None:
+    """Overwrite the middle of a database's file, as a disk that fails does."""
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2)
+        file.write(b"\xff" * 20_000)

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 from machine import patience
-from makers import make_sighting, newer
+from makers import damage, make_sighting, newer
 
 from app.history import index as module
 from app.history.index import Entry, History, HistoryUnavailableError, Query
@@ -281,12 +281,6 @@ async def test_an_index_of_no_use_is_built_again(path: Path, kind: str) -> None:
     await history.add([seen("a")])
     assert await ids(history) == ["a"]
     await history.close()
-
-
-def damage(path: Path) -> None:
-    with path.open("r+b") as file:
-        file.seek(path.stat().st_size // 2)
-        file.write(b"\xff" * 20_000)
 
 
 async def test_a_damaged_index_is_built_again(history: History, path: Path) -> None:
