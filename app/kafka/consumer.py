@@ -300,7 +300,7 @@ class _Producer(driver.Producer):
         await _if_it_answers(super().on_stop())
 
 
-async def _if_it_answers(work: Awaitable[None]) -> None:
+async def _if_it_answers(work: Awaitable[object]) -> None:
     """Do what needs Kafka, which aiokafka would wait for without limit; a worker ends without it too."""
     try:
         async with asyncio.timeout(_LEAVING):
