@@ -82,9 +82,7 @@ async def main() -> int:
 
 async def measure(bench: Rig, settings: Settings, person: str, events: int, page: str) -> dict[str, float]:
     """Return the figures of one round."""
-    before = await skipped(settings)
-    told = await listen(settings, person, events, page)
-    lost = await skipped(settings) - before
+    told, lost = await listen(settings, person, events, page)
     untold = await standing_between(bench, settings, min(told), max(told)) - told.keys()
     ages = [*told.values(), *[float("inf")] * (lost + len(untold))]
     figures = {f"p{part} ms": float(np.percentile(ages, part, method="higher")) for part in (50, 90, 99)}
@@ -108,8 +106,11 @@ async def standing_between(bench: Rig, settings: Settings, begin: int, end: int)
     }
 
 
-async def listen(settings: Settings, person: str, wanted: int, path: str) -> dict[int, float]:
-    """Return how old each frame was, ms, when the browser was told of it, by the time of its capture."""
+async def listen(settings: Settings, person: str, wanted: int, path: str) -> tuple[dict[int, float], int]:
+    """Return how old each frame was, ms, when the browser was told of it, by the time of its capture.
+
+    And how many were skipped meanwhile.
+    """
     chromium = shutil.which("chromium")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
@@ -117,14 +118,16 @@ async def listen(settings: Settings, person: str, wanted: int, path: str) -> dic
         await page.goto(settings.address + path)
         # Loading the page and the first seconds of its life are not what is measured.
         await page.wait_for_timeout(5000)
+        before = await skipped(settings)
         await page.evaluate(LISTEN, person)
         told: dict[int, float] = {}
         while len(told) < wanted:
             await asyncio.sleep(5)
             # The first event of a frame is what tells of it.
             told = {int(last): age for last, age in reversed(await page.evaluate("window.told"))}
+        lost = await skipped(settings) - before
         await browser.close()
-    return told
+    return told, lost
 
 
 if __name__ == "__main__":
