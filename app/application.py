@@ -37,7 +37,7 @@ from app.models import Nets, chosen_nets, load_recogniser
 from app.settings import Settings, load_settings
 from app.tables import AwaitedTable, Gallery, Identities, PatientTableManager
 from app.topics import MAX_MESSAGE_BYTES, Topics, TopicSpec
-from app.tracking import VisitRules
+from app.tracking import TrackletRules, VisitRules
 from app.web import EventViews, HealthViews, PeopleViews, Readiness, SightingViews, StreamViews, mount
 from app.web.live import Hub, LiveSocket
 from app.worker import OnlookerWorker, accept_app_after_command
@@ -205,6 +205,8 @@ class Components:
             Checkpoints(settings, self.topics, self.delivery),
             self.dead_letters,
             _visit_rules(settings, threshold),
+            # Each face is named alone: those that are not embedded would have no name.
+            TrackletRules(every=True),
             self.streams.get,
             self.streams.until_known,
         )

@@ -94,6 +94,9 @@ GOLDEN: dict[str, Any] = {
         jpeg=picture("frame"),
     ),
     "v1/faces-none": faces(0),
+    "v1/faces-followed": msgspec.structs.replace(
+        faces(2), tracklets=np.array([2**40, 2**52 + 1], np.uint64), quality=np.array([0.75, 0.5], np.float32)
+    ),
     "v1/faces-two": faces(2),
     "v1/identifications": Identifications(
         stream="front.door_2-b", partition=3, offset=70_000, faces_offset=2**33, captured=THEN, width=1280,

@@ -134,6 +134,7 @@ def make_analysis(*sizes: tuple[float, float], **more: Any) -> Analysis:
         "gates": np.full(count, Gate.PASSED, np.uint8),
         "embeddings": np.eye(DIMENSION, dtype=np.float32)[:count],
         "aligned": np.zeros((count, 112, 112, 3), np.uint8),
+        "quality": np.full(count, 0.7, np.float32),
     }
     return Analysis(**(fields | more))
 

@@ -38,17 +38,19 @@ from app.messages import (
 )
 from app.metrics import Metrics
 from app.models.detection import Detections
+from app.models.embedding import Vectors
 from app.models.images import Floats, Image
 from app.models.pipeline import Nets, Recogniser
 from app.settings import Settings
 from app.tables.gallery import Gallery
 from app.topics import Topics, TopicSpec
-from app.tracking.visits import VisitRules
+from app.tracking import TrackletRules, VisitRules
 
 __all__ = ["Bench", "Changelog", "Desk", "MakeBench", "Patient", "Stage", "faces_of"]
 
 #: Every partition that a test uses.
 PARTITIONS = (0, 1)
+EVERY_FACE = TrackletRules(every=True)
 RULES = VisitRules(gap=3000, update=0, unknown_frames=5, low_threshold=0.25)
 
 
@@ -183,14 +185,14 @@ class Stage:
                 begin = self.ledger[place].committable if place in self.ledger else 0
                 self.ledger.open(place, begin)
 
-    def partitions(self, rules: VisitRules = RULES) -> Partitions:
+    def partitions(self, rules: VisitRules = RULES, tracklets: TrackletRules = EVERY_FACE) -> Partitions:
         """Return the partitions of a worker, all of them assigned to it."""
         known: dict[str, StreamStatus] = {}
 
         async def ready() -> None:
             return
 
-        made = Partitions(self.checkpoints, self.dead_letters, rules, known.get, ready)
+        made = Partitions(self.checkpoints, self.dead_letters, rules, tracklets, known.get, ready)
         made.assign(PARTITIONS)
         return made
 
@@ -243,9 +245,11 @@ class Stage:
 class Bench:
     """The recognition agent, fed by hand: cameras' frames on one topic, recordings' on the other."""
 
-    def __init__(self, stage: Stage, nets: Nets, settings: Settings) -> None:
+    def __init__(
+        self, stage: Stage, nets: Nets, settings: Settings, tracklets: TrackletRules = EVERY_FACE
+    ) -> None:
         self.stage = stage
-        self.partitions = stage.partitions()
+        self.partitions = stage.partitions(tracklets=tracklets)
         self.monitor = Monitor(stage.topics, stage.delivery, stage.metrics, lambda: "here:1")
         self.recognise = Recognise(
             settings, stage.topics, nets, stage.intake, self.partitions, stage.delivery, stage.dead_letters,
@@ -323,8 +327,11 @@ class Patient(Recogniser):
         )
         return [(none, np.zeros(0, np.uint8)) for _ in images]
 
-    def embed_all(self, aligned: Sequence[Image], gates: Any) -> list[Floats]:
-        return [np.zeros((0, 8), np.float32) for _ in aligned]
+    def embed_all(self, aligned: Sequence[Image], gates: Any) -> list[Vectors]:
+        return [Vectors(np.zeros((0, 8), np.float32), np.zeros(0, np.float32)) for _ in aligned]
+
+    def quality(self, *_: Any) -> Floats:
+        return np.zeros(0, np.float32)
 
 
 class Desk:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from app.errors import OnlookerError, one_line
 from app.messages import Frame, Gate
-from app.models import Floats, Image, Recogniser, decode_jpeg, encode_jpeg
+from app.models import Floats, Image, Recogniser, decode_jpeg, encode_jpeg, thumbnail
 from app.models.detection import Detections
 
 __all__ = ["Embedded", "InferencePool", "Looked", "NetsError", "TooOld"]
@@ -50,6 +50,8 @@ class Looked:
     detections: Detections
     #: (N,) uint8, a `Gate` for each face.
     gates: NDArray[np.uint8]
+    #: (18, 32) uint8, the whole picture in grey and small.
+    scene: NDArray[np.uint8]
     #: Seconds by stage.
     seconds: dict[str, float]
 
@@ -59,10 +61,12 @@ class Embedded:
     """What was made of the faces of a frame.
 
     embeddings: (N, D) float32 of length one; zeros for a face that was not embedded.
+    quality: (N,) float32, 0 to 1, of every face.
     crops: JPEG bytes of the aligned faces, None for those that do not travel.
     """
 
     embeddings: Floats
+    quality: Floats
     crops: list[bytes | None]
     seconds: dict[str, float]
 
@@ -164,7 +168,8 @@ class InferencePool:
             return TooOld()
         start = time.perf_counter()
         try:
-            return _Opened(decode_jpeg(frame.jpeg), time.perf_counter() - start)
+            image = decode_jpeg(frame.jpeg)
+            return _Opened(image, thumbnail(image), time.perf_counter() - start)
         except Exception as error:
             return error
 
@@ -173,7 +178,7 @@ class InferencePool:
         found = self._recogniser.detect_all([one.image for one in opened])
         each = (time.perf_counter() - start) / len(opened)
         return [
-            Looked(one.image, detections, gates, {"decode": one.seconds, "detect": each})
+            Looked(one.image, detections, gates, one.scene, {"decode": one.seconds, "detect": each})
             for one, (detections, gates) in zip(opened, found, strict=True)
         ]
 
@@ -181,22 +186,28 @@ class InferencePool:
         start = time.perf_counter()
         aligned = [self._recogniser.align(one.image, one.detections, one.gates) for one, _ in work]
         all_aligned = time.perf_counter()
-        embeddings = self._recogniser.embed_all(aligned, [one.gates for one, _ in work])
+        vectors = self._recogniser.embed_all(aligned, [one.gates for one, _ in work])
         seconds = {
             "align": (all_aligned - start) / len(work),
             "embed": (time.perf_counter() - all_aligned) / len(work),
         }
         return [
-            Embedded(rows, _crops(faces, one.gates, travel), seconds)
-            for rows, faces, (one, travel) in zip(embeddings, aligned, work, strict=True)
+            Embedded(
+                made.units,
+                self._recogniser.quality(one.detections, faces, made),
+                _crops(faces, one.gates, travel),
+                seconds,
+            )
+            for made, faces, (one, travel) in zip(vectors, aligned, work, strict=True)
         ]
 
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """The picture of a frame, and the seconds that decoding took."""
+    """The picture of a frame, whole and small, and the seconds that decoding took."""
 
     image: Image
+    scene: NDArray[np.uint8]
     seconds: float
 
 

@@ -9,7 +9,7 @@ from app.agents.monitor import StreamMonitor
 from app.agents.stream import OwnedStream
 from app.kafka import Checkpoints, DeadLetters, PartitionLedger, Position, Received, Stored
 from app.messages import Checkpoint, MessageError, StreamStatus
-from app.tracking import VisitRules, VisitTracker, read_state, write_state
+from app.tracking import TrackletRules, VisitRules, VisitTracker, read_state, write_state
 
 __all__ = ["OwnedPartition", "Partitions"]
 
@@ -62,12 +62,14 @@ class Partitions:
         checkpoints: Checkpoints,
         dead_letters: DeadLetters,
         rules: VisitRules,
+        tracklets: TrackletRules,
         previous: Callable[[str], StreamStatus | None],
         ready: Callable[[], Awaitable[None]],
     ) -> None:
         self._checkpoints = checkpoints
         self._dead_letters = dead_letters
         self._rules = rules
+        self._tracklets = tracklets
         self._previous = previous
         self._ready = ready
         self._partitions: dict[int, OwnedPartition] = {}
@@ -165,7 +167,7 @@ class Partitions:
 
     def _new_stream(self, name: str, partition: int) -> OwnedStream:
         monitor = StreamMonitor(partition, self._previous(name))
-        return OwnedStream(name, monitor, VisitTracker(self._rules))
+        return OwnedStream(name, monitor, VisitTracker(self._rules), self._tracklets)
 
 
 def _checkpoint(partition: OwnedPartition, stream: OwnedStream) -> Checkpoint:

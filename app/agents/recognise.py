@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.agents.inference import Embedded, InferencePool, Looked, TooOld
 from app.agents.lanes import FrameWork, Lane, Share
@@ -17,7 +19,7 @@ from app.kafka import DeadLetters, Delivery, Position, Received
 from app.kafka.intake import Intake
 from app.messages import Faces, Gate, MessageError, decode_frame, encode
 from app.metrics import Metrics
-from app.models import ImageError, Nets, Recogniser
+from app.models import ImageError, Nets, Recogniser, appearance_of
 from app.settings import Settings
 from app.topics import Topics
 
@@ -26,8 +28,22 @@ if TYPE_CHECKING:
 
 __all__ = ["Recognise"]
 
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """A frame whose faces are followed; the gate says which of them are embedded.
+
+    travel: crops of those travel.
+    tracklets: (N,) uint64, the number of each face's tracklet.
+    """
+
+    looked: Looked
+    travel: bool
+    tracklets: NDArray[np.uint64]
+
+
 #: What was found in a frame: where faces are, and what was made of them.
-_Found: TypeAlias = tuple[Looked, Embedded]
+_Found: TypeAlias = tuple[_Decided, Embedded]
 
 #: Frames whose faces may be on their way to the broker; more wait, and so do those behind them.
 _UNDER_WAY = 256
@@ -155,31 +171,32 @@ class Recognise:
     ) -> None:
         """Take frames through the stages; what was found is on its way when this returns."""
         outcomes = await pool.look([work.frame for work in works])
-        crops = await asyncio.gather(
+        decided = await asyncio.gather(
             *(self._decide(work, outcome) for work, outcome in zip(works, outcomes, strict=True))
         )
-        found = await self._embed(outcomes, crops, pool)
+        found = await self._embed(decided, pool)
         for work, outcome in zip(works, found, strict=True):
             await work.until_before(Step.POSTED)
             await self._conclude(work, outcome, tasks)
 
     async def _embed(
-        self, outcomes: Sequence[Looked | TooOld | Exception], crops: Sequence[bool], pool: InferencePool
+        self, decided: Sequence[_Decided | TooOld | Exception], pool: InferencePool
     ) -> list[_Found | TooOld | Exception]:
         """Embed the faces of those frames that could be looked at, together."""
-        chosen = [(one, crop) for one, crop in zip(outcomes, crops, strict=True) if isinstance(one, Looked)]
-        embedded = iter(await pool.embed([one for one, _ in chosen], [crop for _, crop in chosen]))
-        return [_found(one, next(embedded)) if isinstance(one, Looked) else one for one in outcomes]
+        chosen = [one for one in decided if isinstance(one, _Decided)]
+        made = await pool.embed([one.looked for one in chosen], [one.travel for one in chosen])
+        embedded = iter(made)
+        return [_found(one, next(embedded)) if isinstance(one, _Decided) else one for one in decided]
 
-    async def _decide(self, work: FrameWork, outcome: Looked | TooOld | Exception) -> bool:
-        """Decide, in the order of the stream, what is made of a frame: whether its crops travel."""
+    async def _decide(
+        self, work: FrameWork, outcome: Looked | TooOld | Exception
+    ) -> _Decided | TooOld | Exception:
+        """Decide, in the order of the stream, which faces of a frame are embedded, and whose crops travel."""
         await work.until_before(Step.DECIDED)
-        travel = False
-        if isinstance(outcome, Looked):
-            passed = int((outcome.gates == Gate.PASSED).sum())
-            travel = work.stream.crops.due(work.frame.captured, passed)
-        work.step(Step.DECIDED)
-        return travel
+        try:
+            return _decided(work, outcome) if isinstance(outcome, Looked) else outcome
+        finally:
+            work.step(Step.DECIDED)
 
     async def _conclude(
         self, work: FrameWork, outcome: _Found | TooOld | Exception, tasks: asyncio.TaskGroup
@@ -196,10 +213,10 @@ class Recognise:
         work.step(Step.POSTED)
 
     async def _post(
-        self, work: FrameWork, looked: Looked, embedded: Embedded, tasks: asyncio.TaskGroup
+        self, work: FrameWork, decided: _Decided, embedded: Embedded, tasks: asyncio.TaskGroup
     ) -> None:
         try:
-            faces = self._faces(work, looked, embedded)
+            faces = self._faces(work, decided, embedded)
             value = encode(faces)
         except ValueError as error:
             # The nets made numbers that are none.
@@ -208,7 +225,7 @@ class Recognise:
         await self._under_way.acquire()
         landed = self._delivery.post(self._topic, work.message.key, value, work.message.partition)
         tasks.create_task(self._delivered(work, faces, landed))
-        for stage, seconds in {**looked.seconds, **embedded.seconds}.items():
+        for stage, seconds in {**decided.looked.seconds, **embedded.seconds}.items():
             self._metrics.stages.labels(stage).observe(seconds)
 
     async def _delivered(self, work: FrameWork, faces: Faces, landed: "asyncio.Future[Position]") -> None:
@@ -246,8 +263,8 @@ class Recognise:
         self._busy.discard(work)
         work.end()
 
-    def _faces(self, work: FrameWork, looked: Looked, embedded: Embedded) -> Faces:
-        frame, message = work.frame, work.message
+    def _faces(self, work: FrameWork, decided: _Decided, embedded: Embedded) -> Faces:
+        frame, message, looked = work.frame, work.message, decided.looked
         height, width = looked.image.shape[:2]
         return Faces(
             stream=frame.stream,
@@ -266,11 +283,25 @@ class Recognise:
             gates=looked.gates,
             embeddings=embedded.embeddings.astype(np.float16),
             crops=embedded.crops,
+            tracklets=decided.tracklets,
+            quality=embedded.quality,
         )
 
 
-def _found(looked: Looked, embedded: Embedded | Exception) -> _Found | Exception:
-    return embedded if isinstance(embedded, Exception) else (looked, embedded)
+def _decided(work: FrameWork, looked: Looked) -> _Decided:
+    """Follow the faces of a frame, and choose those that are embedded of those that pass the gate."""
+    frame, found = work.frame, looked.detections
+    passed = looked.gates == Gate.PASSED
+    followed = work.stream.tracklets[frame.live].follow(
+        frame.captured, work.message.offset, looked.scene, found.boxes, appearance_of(found), passed
+    )
+    gates = np.where(passed & ~followed.due, Gate.FOLLOWED, looked.gates).astype(np.uint8)
+    travel = work.stream.crops.due(frame.captured, int((gates == Gate.PASSED).sum()))
+    return _Decided(replace(looked, gates=gates), travel, followed.numbers)
+
+
+def _found(decided: _Decided, embedded: Embedded | Exception) -> _Found | Exception:
+    return embedded if isinstance(embedded, Exception) else (decided, embedded)
 
 
 def _frames_in_flight(settings: Settings) -> int:

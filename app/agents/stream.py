@@ -4,7 +4,7 @@ import asyncio
 from enum import Enum
 
 from app.agents.monitor import StreamMonitor
-from app.tracking import VisitTracker
+from app.tracking import TrackletRules, TrackletTracker, VisitTracker
 
 __all__ = ["CropBeat", "OwnedStream", "Step", "Turns"]
 
@@ -16,11 +16,15 @@ _PERIOD = 500
 class OwnedStream:
     """What is known of one stream for as long as this worker has it."""
 
-    def __init__(self, name: str, monitor: StreamMonitor, tracker: VisitTracker) -> None:
+    def __init__(
+        self, name: str, monitor: StreamMonitor, tracker: VisitTracker, tracklets: TrackletRules
+    ) -> None:
         self.name = name
         self.monitor = monitor
         self.tracker = tracker
         self.crops = CropBeat()
+        #: Of a camera's frames (True) and of a recording's: where they have one name, they show two places.
+        self.tracklets = {live: TrackletTracker(tracklets) for live in (True, False)}
         #: The first offset on `faces` that `tracker` does not stand for.
         self.next = 0
         #: When faces of it came last, by the monotonic clock; None where nobody is there to leave.

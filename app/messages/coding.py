@@ -64,7 +64,7 @@ StreamName = Annotated[str, Meta(pattern=rf"\A{_STREAM.pattern}\Z")]
 
 
 Array = NDArray[Any]
-_TYPES = {"<f4", "<f2", "|u1"}
+_TYPES = {"<f4", "<f2", "|u1", "<u8"}
 #: A message that is not yet one: its fields by their names, and the version as ``v``.
 Fields: TypeAlias = dict[str, Any]
 #: What leads from version 1 to 2, from 2 to 3, and so on to today's.

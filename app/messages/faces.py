@@ -18,6 +18,8 @@ class Gate(IntEnum):
     SMALL = 1
     UNSURE = 2
     UNALIGNED = 3
+    #: It passed, and was embedded on an earlier frame of its tracklet.
+    FOLLOWED = 4
 
 
 class Faces(msgspec.Struct, frozen=True, kw_only=True, eq=False, tag_field="v", tag=1):
@@ -43,12 +45,17 @@ class Faces(msgspec.Struct, frozen=True, kw_only=True, eq=False, tag_field="v", 
     landmarks: Array
     #: (N,) float32: detection scores, 0 to 1.
     scores: Array
-    #: (N,) uint8: a `Gate` each; `PASSED` where the face was embedded.
+    #: (N,) uint8: a `Gate` each; `PASSED` where the face was embedded on this frame.
     gates: Array
-    #: (N, D) float16, unit length; zeros where the gate kept a face back.
+    #: (N, D) float16, unit length; zeros where a face was not embedded.
     embeddings: Array
     #: (N) JPEG bytes of the aligned faces, or None where none travels with this frame.
     crops: list[bytes | None]
+    #: (N,) uint64: the tracklet that each face is of, by the number of its first face: faces with one number
+    #: follow each other on one topic. None of a program that followed nobody.
+    tracklets: Array | None = None
+    #: (N,) float32: how good each face is, 0 to 1 (`app/models/quality.py`). None of a program without it.
+    quality: Array | None = None
 
     def __post_init__(self) -> None:
         count = len(self.crops)
@@ -57,6 +64,10 @@ class Faces(msgspec.Struct, frozen=True, kw_only=True, eq=False, tag_field="v", 
         check_array(self.scores, "scores", np.float32, (count,))
         check_array(self.gates, "gates", np.uint8, (count,))
         check_array(self.embeddings, "embeddings", np.float16, (count, -1))
+        if self.tracklets is not None:
+            check_array(self.tracklets, "tracklets", np.uint64, (count,))
+        if self.quality is not None:
+            check_array(self.quality, "quality", np.float32, (count,))
 
     def __len__(self) -> int:
         return len(self.crops)

@@ -12,9 +12,10 @@ if find_spec("onnxruntime") is None:
 from app.models.chosen import Chosen, chosen_nets, prepare_nets
 from app.models.embedding import measure_traits, run_net
 from app.models.feed import SIZE, blob
-from app.models.images import Floats, Image, ImageError, decode_image, decode_jpeg, encode_jpeg
+from app.models.images import Floats, Image, ImageError, decode_image, decode_jpeg, encode_jpeg, thumbnail
 from app.models.onnx_file import NetError, check_net, check_sides, input_dims, inputs_of, read_net
 from app.models.pipeline import Analysis, Nets, Recogniser, load_recogniser
+from app.models.quality import appearance_of
 
 __all__ = [
     "SIZE",
@@ -26,6 +27,7 @@ __all__ = [
     "NetError",
     "Nets",
     "Recogniser",
+    "appearance_of",
     "blob",
     "check_net",
     "check_sides",
@@ -40,4 +42,5 @@ __all__ = [
     "prepare_nets",
     "read_net",
     "run_net",
+    "thumbnail",
 ]

@@ -12,13 +12,29 @@ from app.models.onnx_file import NetError, about, check_sides, read_net
 from app.models.runtime.session import Runtime, Session
 from app.weights import CatalogueError, EmbedderEntry, Input
 
-__all__ = ["Embedder", "EmbedderTraits", "load_embedder", "measure_traits", "run_net"]
+__all__ = ["Embedder", "EmbedderTraits", "Vectors", "load_embedder", "measure_traits", "run_net"]
 
 #: How far a face's numbers may move, relative to the largest, when others are in the same run. Devices that
 #: compute with fewer digits stay below; a face that got another one's numbers does not.
 CLOSE = 1e-2
 #: What is nearer than this, relative to the largest number, is the same for every picture.
 SAME = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """What an embedder makes of N faces.
+
+    units: (N, D) float32 of length one; zeros for a face that was not embedded.
+    lengths: (N,) float32, the lengths before: the better a face can be told from others, the longer its
+        vector (as Meng et al. 2021, MagFace, use it; nets that were not trained for it show it too).
+    """
+
+    units: Floats
+    lengths: Floats
+
+    def __len__(self) -> int:
+        return len(self.lengths)
 
 
 class Embedder:
@@ -33,16 +49,23 @@ class Embedder:
         self._batch = batch
         self.name = entry.name
         self.dimension = entry.dimension
+        #: How long the vectors of faces are that are no use, and of good ones; None where nobody measured it.
+        self.lengths = entry.lengths
 
     def embed(self, faces: Image) -> Floats:
         """Return an embedding of length one for each of `faces`: (N, 112, 112, 3) uint8 BGR to (N, D)."""
+        return self.measure(faces).units
+
+    def measure(self, faces: Image) -> Vectors:
+        """Return the embeddings of `faces`, (N, 112, 112, 3) uint8 BGR, and how long they were."""
         embeddings = np.empty((len(faces), self.dimension), dtype=np.float32)
         for first in range(0, len(faces), self._batch):
             some = slice(first, first + self._batch)
             fed = {self._session.inputs[0]: blob(list(faces[some]), self._feed)}
             embeddings[some] = self._session.run(self._outputs, fed)[0].reshape(-1, self.dimension)
-        lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
-        return np.asarray(embeddings / np.maximum(lengths, np.finfo(np.float32).tiny), dtype=np.float32)
+        lengths = np.linalg.norm(embeddings, axis=1)
+        units = embeddings / np.maximum(lengths, np.finfo(np.float32).tiny)[:, None]
+        return Vectors(np.asarray(units, np.float32), np.asarray(lengths, np.float32))
 
 
 def load_embedder(entry: EmbedderEntry, folder: Path, runtime: Runtime) -> Embedder:

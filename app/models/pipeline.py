@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from app.messages import Gate
 from app.models.chosen import Chosen, chosen_nets, prepare_nets
 from app.models.detection import Detections, Detector, Landmarked, load_detector
-from app.models.embedding import Embedder, load_embedder
+from app.models.embedding import Embedder, Vectors, load_embedder
 from app.models.feed import SIZE, align
 from app.models.images import Floats, Image
+from app.models.quality import quality_of
 from app.models.runtime.session import Runtime, runtime_for
 from app.progress import SILENT, Progress
 from app.settings import Settings
@@ -40,12 +41,14 @@ class Analysis:
     gates: (N,) uint8, a `Gate` for each face.
     embeddings: (N, D) float32 of length one; zeros for a face that did not pass the gate.
     aligned: (N, 112, 112, 3) uint8 BGR; zeros likewise.
+    quality: (N,) float32, 0 to 1 (`app/models/quality.py`).
     """
 
     detections: Detections
     gates: NDArray[np.uint8]
     embeddings: Floats
     aligned: Image
+    quality: Floats
 
 
 class Recogniser:
@@ -74,7 +77,10 @@ class Recogniser:
         gates = [passed for _, passed in found]
         aligned = [self.align(image, *one) for image, one in zip(images, found, strict=True)]
         columns = zip((one for one, _ in found), gates, self.embed_all(aligned, gates), aligned, strict=True)
-        return [Analysis(*column) for column in columns]
+        return [
+            Analysis(detections, passed, vectors.units, faces, self.quality(detections, faces, vectors))
+            for detections, passed, vectors, faces in columns
+        ]
 
     def detect_all(self, images: Sequence[Image]) -> list[tuple[Detections, NDArray[np.uint8]]]:
         """Find the faces of each of `images`, and say which of them are to be embedded, (N,) uint8 `Gate`."""
@@ -90,13 +96,21 @@ class Recogniser:
             aligned[row] = align(image, detections.landmarks[row])
         return aligned
 
-    def embed_all(self, aligned: Sequence[Image], gates: Sequence[NDArray[np.uint8]]) -> list[Floats]:
-        """Return the embeddings (N, D) of each image's faces; those of all images are made together."""
+    def embed_all(self, aligned: Sequence[Image], gates: Sequence[NDArray[np.uint8]]) -> list[Vectors]:
+        """Return the embeddings of each image's faces; those of all images are made together."""
         passed = np.concatenate(gates) == Gate.PASSED
-        embeddings = np.zeros((len(passed), self.embedder.dimension), dtype=np.float32)
-        embeddings[passed] = self.embedder.embed(np.concatenate(aligned)[passed])
+        units = np.zeros((len(passed), self.embedder.dimension), dtype=np.float32)
+        lengths = np.zeros(len(passed), dtype=np.float32)
+        made = self.embedder.measure(np.concatenate(aligned)[passed])
+        units[passed], lengths[passed] = made.units, made.lengths
         ends = np.cumsum([len(column) for column in gates])[:-1]
-        return np.split(embeddings, ends)
+        return [
+            Vectors(*columns) for columns in zip(np.split(units, ends), np.split(lengths, ends), strict=True)
+        ]
+
+    def quality(self, detections: Detections, aligned: Image, vectors: Vectors) -> Floats:
+        """Return how good each face is, (N,) float32, 0 to 1; `aligned` and `vectors` of those embedded."""
+        return quality_of(detections, aligned, vectors.lengths, self.embedder.lengths)
 
     def check(self) -> None:
         """Run both nets on a picture without content; raise what they raise."""

@@ -1,6 +1,17 @@
 """Recognition over time, in plain Python and numpy: no Kafka, no nets, no clock."""
 
+from app.tracking.pool import pooled
 from app.tracking.state import read_state, write_state
+from app.tracking.tracklets import Followed, TrackletRules, TrackletTracker
 from app.tracking.visits import VisitRules, VisitTracker
 
-__all__ = ["VisitRules", "VisitTracker", "read_state", "write_state"]
+__all__ = [
+    "Followed",
+    "TrackletRules",
+    "TrackletTracker",
+    "VisitRules",
+    "VisitTracker",
+    "pooled",
+    "read_state",
+    "write_state",
+]

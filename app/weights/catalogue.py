@@ -174,7 +174,8 @@ class EmbedderEntry(Entry, frozen=True, kw_only=True, tag="embedder"):
     """A net that turns an aligned face of `size` pixels into `dimension` numbers.
 
     `threshold` is the least cosine similarity at which a face of a gallery may be named; a net that was
-    imported has none until one has been measured.
+    imported has none until one has been measured. `lengths` are those of the vectors that it puts out for
+    faces that are no use and for good ones: they tell how good a face is.
     """
 
     input: Input
@@ -182,10 +183,13 @@ class EmbedderEntry(Entry, frozen=True, kw_only=True, tag="embedder"):
     dimension: int
     threshold: float | None = None
     calibration: Calibration | None = None
+    lengths: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not -1 <= self.threshold <= 1:
             raise _ValueError(f"expected a threshold from -1 to 1, found {self.threshold:g}")
+        if self.lengths is not None and not 0 <= self.lengths[0] < self.lengths[1] < math.inf:
+            raise _ValueError(f"expected lengths from a smaller to a larger one, found {self.lengths}")
 
     @property
     def _made_of(self) -> list[Any]:

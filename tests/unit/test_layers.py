@@ -103,7 +103,7 @@ def test_a_package_is_used_through_what_it_offers(path: Path) -> None:
     modules = {module for module in others if module.count(".") > 1 and module.startswith("app.")}
     files = {module for module in modules if (ROOT / module.replace(".", "/")).with_suffix(".py").exists()}
     # The evaluation names the modules whose code decides what comes out of a picture.
-    code = {f"app.models.{name}" for name in ("alignment", "embedding", "feed", "gate", "images", "pipeline")}
+    code = {f"app.models.{name}" for name in ("embedding", "feed", "images", "pipeline", "quality")}
     assert files <= ASIDE | (code if path.stem in {"embeddings", "fingerprint"} else set())
 
 

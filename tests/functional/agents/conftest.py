@@ -9,7 +9,7 @@ import faust
 import numpy as np
 import pytest
 from makers import EMBEDDER, axis, make_person
-from workbench import Bench, Changelog, MakeBench, Patient, Stage
+from workbench import EVERY_FACE, Bench, Changelog, MakeBench, Patient, Stage
 
 from app.agents import identify
 from app.models.images import encode_jpeg
@@ -17,6 +17,7 @@ from app.models.pipeline import Nets, Recogniser
 from app.settings import Settings
 from app.tables.gallery import Gallery
 from app.tables.identities import AwaitedTable
+from app.tracking import TrackletRules
 
 
 @pytest.fixture
@@ -49,9 +50,9 @@ def patient() -> Iterator[Patient]:
 def make_bench(stage: Stage, nets: Nets) -> MakeBench:
     """Return what makes a bench, on nets of its own where they are given."""
 
-    def make(other: Recogniser | None = None, **more: Any) -> Bench:
+    def make(other: Recogniser | None = None, tracklets: TrackletRules = EVERY_FACE, **more: Any) -> Bench:
         used = nets if other is None else Nets(lambda: other, "finder@01234567", EMBEDDER)
-        return Bench(stage, used, Settings(**{"in_flight": 3} | more))
+        return Bench(stage, used, Settings(**{"in_flight": 3} | more), tracklets)
 
     return make
 

@@ -19,9 +19,11 @@ from app.agents import inference
 from app.agents.inference import NetsError
 from app.messages import Gate
 from app.models.detection import Detector
+from app.models.embedding import Vectors
 from app.models.images import decode_jpeg, encode_jpeg
 from app.models.pipeline import Nets, Recogniser, load_recogniser
 from app.settings import Settings
+from app.tracking import TrackletRules
 
 EMPTY = encode_jpeg(np.full((120, 160, 3), 90, np.uint8))
 
@@ -52,6 +54,8 @@ async def test_a_real_frame(make_bench: MakeBench, photo: Any, recogniser: Recog
     np.testing.assert_allclose(faces.boxes, expected.detections.boxes, atol=1e-3)
     np.testing.assert_allclose(faces.embeddings, expected.embeddings, atol=1e-3)
     assert all(crop and decode_jpeg(crop).shape == (112, 112, 3) for crop in faces.crops)
+    np.testing.assert_allclose(faces.quality, expected.quality, atol=1e-3)
+    assert len({*faces.tracklets.tolist()}) == 2
     (delivered,) = bench.stage.delivery.of(bench.stage.topics.faces)
     assert (delivered.key, delivered.partition) == (b"door", 1)
 
@@ -79,6 +83,31 @@ async def test_whose_crops_travel_is_decided_in_order(make_bench: MakeBench, pho
             await bench.send(agent, make_frame(jpeg, seq=seq, captured=START + seq))
         found = await bench.faces(2)
     assert [[crop is not None for crop in faces.crops] for faces in found] == [[True, True], [False, False]]
+
+
+async def test_a_face_that_is_followed_is_embedded_when_it_is_due(make_bench: MakeBench, photo: Any) -> None:
+    bench = make_bench(tracklets=TrackletRules(beat=2000))
+    async with bench.recordings as agent:
+        for seq in range(6):
+            await bench.send(agent, make_frame(photo(PORTRAIT), seq=seq, captured=START + 500 * seq))
+        found = await bench.faces(6)
+        await bench.stage.all_done("recordings")
+    followed, embedded = [Gate.FOLLOWED], [Gate.PASSED]
+    assert [one.gates.tolist() for one in found] == [embedded, *[followed] * 3, embedded, followed]
+    assert [bool(one.embeddings.any()) for one in found] == [one.gates.tolist() == embedded for one in found]
+    assert len({one.tracklets.tolist()[0] for one in found}) == 1
+    # What is not embedded has the quality that its detection lets expect.
+    assert all(0.4 < one.quality[0] < 1 for one in found)
+
+
+async def test_a_camera_and_a_recording_of_one_name_are_two_places(make_bench: MakeBench, photo: Any) -> None:
+    bench = make_bench(tracklets=TrackletRules(beat=2000))
+    async with bench.recordings as recordings, bench.cameras as cameras:
+        await bench.send(recordings, make_frame(photo(PORTRAIT), captured=START))
+        await bench.faces(1)
+        await bench.send(cameras, make_frame(photo(PORTRAIT), live=True, captured=int(time.time() * 1000)))
+        found = await bench.faces(2)
+    assert [one.gates.tolist() for one in found] == [[Gate.PASSED]] * 2
 
 
 async def test_frames_of_several_streams_go_through_the_nets_together(
@@ -187,7 +216,7 @@ async def test_numbers_that_are_none_are_a_dead_letter(
     embed, good = recogniser.embed_all, photo(PORTRAIT)
 
     def odd(aligned: Any, gates: Any) -> Any:
-        return [rows * np.nan for rows in embed(aligned, gates)]
+        return [Vectors(made.units * np.nan, made.lengths) for made in embed(aligned, gates)]
 
     odder = Recogniser(recogniser.detector, recogniser.embedder, 24, 0.5, recogniser.batch)
     monkeypatch.setattr(odder, "embed_all", odd)

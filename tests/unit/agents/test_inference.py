@@ -19,6 +19,7 @@ from app.agents import inference as module
 from app.agents.inference import Embedded, InferencePool, Looked, NetsError, TooOld
 from app.messages import Frame, Gate
 from app.models.detection import Detections
+from app.models.embedding import Vectors
 from app.models.images import Floats, Image, ImageError, decode_jpeg, encode_jpeg
 
 #: A picture is told by its width; one of this width breaks the nets.
@@ -59,11 +60,14 @@ class Nets:
         aligned[:] = image.shape[1] % 256
         return aligned
 
-    def embed_all(self, aligned: Sequence[Image], gates: Sequence[Any]) -> list[Floats]:
+    def embed_all(self, aligned: Sequence[Image], gates: Sequence[Any]) -> list[Vectors]:
         self.embedded.append([int(faces[0, 0, 0, 0]) for faces in aligned])
         self._fail_on(self.embedded[-1])
-        return [np.full((len(column), 4), faces[0, 0, 0, 0], np.float32)
+        return [Vectors(np.full((len(column), 4), faces[0, 0, 0, 0], np.float32), np.ones(len(column)))
                 for faces, column in zip(aligned, gates, strict=True)]  # fmt: skip
+
+    def quality(self, detections: Detections, aligned: Image, vectors: Vectors) -> Floats:
+        return np.full(len(detections), 0.5, np.float32)
 
     def check(self) -> None:
         self.checked += 1
@@ -197,6 +201,7 @@ async def test_faces_are_embedded_together_and_chosen_crops_travel() -> None:
     assert nets.embedded == [[64, 80]]
     assert [one.embeddings.tolist() for one in (first, second)] == [[[64.0] * 4] * 3, [[80.0] * 4] * 3]
     assert first.crops == [None] * 3
+    assert first.quality.tolist() == [0.5] * 3
     assert [crop is not None for crop in second.crops] == [True, False, True]
     assert second.crops[0] is not None
     assert np.abs(decode_jpeg(second.crops[0]).astype(int) - 80).max() <= 2
@@ -210,7 +215,7 @@ async def test_faces_that_cannot_be_embedded_leave_others_alone(beside: int) -> 
     with pool_of(nets) as pool:
         (good,) = await pool.look([frame(64)])
         assert isinstance(good, Looked)
-        bad = Looked(np.zeros((48, BAD, 3), np.uint8), good.detections, good.gates, {})
+        bad = Looked(np.zeros((48, BAD, 3), np.uint8), good.detections, good.gates, good.scene, {})
         made = await pool.embed([*[good] * beside, bad], [True] * (beside + 1))
     assert [type(one) for one in made] == [Embedded] * beside + [RuntimeError]
     assert nets.checked == 1
@@ -300,6 +305,7 @@ async def test_where_there_is_nothing_to_embed_nobody_waits_for_room() -> None:
         yield
 
     with pool_of(Nets(), room=asynccontextmanager(no_room)) as pool:
-        looked = Looked(np.zeros((48, 64, 3), np.uint8), _found(64), np.full(3, Gate.SMALL, np.uint8), {})
+        image, small = np.zeros((48, 64, 3), np.uint8), np.full(3, Gate.SMALL, np.uint8)
+        looked = Looked(image, _found(64), small, np.zeros((18, 32), np.uint8), {})
         [found] = await pool.embed([looked], [True])
     assert isinstance(found, Embedded) and found.crops == [None] * 3

@@ -13,6 +13,7 @@ from makers import make_frame, make_received
 from app.agents.lanes import FrameWork, Lane
 from app.agents.monitor import StreamMonitor
 from app.agents.stream import OwnedStream, Step
+from app.tracking.tracklets import TrackletRules
 from app.tracking.visits import VisitRules, VisitTracker
 
 RULES = VisitRules(gap=3000, update=1000, unknown_frames=5, low_threshold=0.3)
@@ -45,7 +46,7 @@ class Desk:
     def _put(self, name: str, partition: int, live: bool) -> FrameWork:
         if name not in self.streams:
             monitor = StreamMonitor(partition, None)
-            self.streams[name] = OwnedStream(name, monitor, VisitTracker(RULES))
+            self.streams[name] = OwnedStream(name, monitor, VisitTracker(RULES), TrackletRules())
         message = make_received(offset=self._offsets[partition], partition=partition)
         self._offsets[partition] += 1
         nowhere: Any = None

@@ -19,6 +19,7 @@ from app.metrics import Metrics
 from app.settings import Settings
 from app.topics import Topics
 from app.tracking.state import Mark, StreamState, Visit, read_state, write_state
+from app.tracking.tracklets import TrackletRules
 from app.tracking.visits import VisitRules
 
 TOPICS = Topics(Settings())
@@ -64,6 +65,7 @@ class Desk:
             checkpoints,
             DeadLetters(self.delivery, TOPICS, Metrics()),
             RULES,
+            TrackletRules(),
             self.statuses.get,
             self.ready.wait,
         )

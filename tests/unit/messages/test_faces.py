@@ -9,7 +9,7 @@ from app.messages import Faces, Gate, MessageError, decode, encode
 
 def test_the_codes_of_the_gate_are_part_of_the_message() -> None:
     assert {gate.name: gate.value for gate in Gate} == {
-        "PASSED": 0, "SMALL": 1, "UNSURE": 2, "UNALIGNED": 3,
+        "PASSED": 0, "SMALL": 1, "UNSURE": 2, "UNALIGNED": 3, "FOLLOWED": 4,
     }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
-from app.models.images import Image, ImageError, decode_image, decode_jpeg, encode_jpeg
+from app.models.images import Image, ImageError, decode_image, decode_jpeg, encode_jpeg, thumbnail
 
 LIMIT = 1_000_000
 
@@ -169,3 +169,12 @@ def test_damage_is_a_picture_or_an_image_error(kind: str, damage: list[tuple[int
             assert decode().shape[2] == 3
         except ImageError:
             continue
+
+
+@pytest.mark.parametrize(("height", "width"), [(1080, 1920), (97, 31), (9, 8)])
+def test_a_thumbnail_shows_what_is_where(height: int, width: int) -> None:
+    image = np.zeros((height, width, 3), np.uint8)
+    image[:, width // 2 :] = 200
+    small = thumbnail(image)
+    assert (small.shape, small.dtype) == ((18, 32), np.uint8)
+    assert (int(small[:, :15].max()), int(small[:, 17:].min())) == (0, 200)
