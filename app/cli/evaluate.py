@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.cli.sample import sample_options, sampled
-from app.evaluation import Evaluation, Identification, Point, Verification, written
+from app.evaluation import PROBES, Evaluation, Identification, Point, Pooling, Verification, written
 from app.evaluation import evaluate as measure
 from app.models.runtime import choose_device
 
@@ -85,7 +85,7 @@ def evaluate(figures: Path | None, picture: Path | None, **options: Any) -> None
 def _tables(evaluation: Evaluation) -> Iterator[Table | str]:
     sample = evaluation.sample
     yield (
-        f"{sample.dataset.name}: {len(sample.dataset.people):,} people, {len(sample.embeddings):,} pictures,"
+        f"{sample.dataset.name}: {len(sample.dataset.people):,} people, {len(sample.faces):,} pictures,"
         f" {sample.without_face} of them without a face;"
         f" {sample.nets.found_by}, {sample.nets.embedded_by}"
     )
@@ -103,6 +103,8 @@ def _tables(evaluation: Evaluation) -> Iterator[Table | str]:
         yield "nobody has two pictures: identification is not measured"
     else:
         yield from _identification(evaluation.identification)
+    if evaluation.pooling is not None:
+        yield from _pooling(evaluation.pooling)
 
 
 def _verification(found: Verification) -> Iterator[Table | str]:
@@ -129,6 +131,25 @@ def _identification(found: Identification) -> Iterator[Table | str]:
         f" rank 1 {100 * found.rank1:.2f} %"
     )
     yield _points(("FPIR", "DIR", "strangers named"), found.points)
+
+
+def _pooling(found: Pooling) -> Iterator[Table | str]:
+    yield (
+        f"\n{found.people:,} of {found.enrolled:,} people enrolled with one picture each, searched for by"
+        f" {PROBES} others of theirs, and {found.strangers:,} strangers by two or {PROBES} of theirs"
+    )
+    table = Table()
+    rates = [f"DIR at FPIR {point.rate:g}" for point in found.single.points]
+    for heading in ("searched for by", "rank 1", *rates):
+        table.add_column(heading, justify="right")
+    ways = {
+        "one of them, on average": found.single,
+        "the best of them": found.best,
+        "all in one template": found.pooled,
+    }
+    for what, way in ways.items():
+        table.add_row(what, f"{100 * way.rank1:.2f} %", *(_cells(point)[0] for point in way.points))
+    yield table
 
 
 def _points(headings: tuple[str, str, str], points: Iterable[Point]) -> Table:

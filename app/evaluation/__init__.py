@@ -5,21 +5,26 @@ from app.evaluation.dataset import read_dataset
 from app.evaluation.evaluation import Evaluation, evaluate, written
 from app.evaluation.histogram import Point
 from app.evaluation.identification import Identification
+from app.evaluation.pooling import PROBES, Pooling, Way, identify_pooled
 from app.evaluation.sample import Sample, take_sample
 from app.evaluation.verification import Verification
 
 __all__ = [
     "FPIRS",
     "GALLERIES",
+    "PROBES",
     "Calibrated",
     "Evaluation",
     "Identification",
     "Point",
+    "Pooling",
     "Sample",
     "Verification",
+    "Way",
     "calibrate",
     "check_request",
     "evaluate",
+    "identify_pooled",
     "read_dataset",
     "take_sample",
     "written",

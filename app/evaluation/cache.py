@@ -1,4 +1,4 @@
-"""The cache of embeddings: what the nets said of each picture, in a SQLite file for this user alone."""
+"""The cache of faces: what the nets said of each picture, in a SQLite file for this user alone."""
 
 import sqlite3
 import time
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from app.evaluation.errors import EvaluationError
-from app.models import Floats
+from app.evaluation.face import Face
 from app.sqlite import ForeignDatabaseError, Schema, open_database
 
 __all__ = ["Cache", "CacheError", "Missing", "open_cache"]
@@ -17,17 +17,17 @@ __all__ = ["Cache", "CacheError", "Missing", "open_cache"]
 #: `used` is when a run last took the embedding, in seconds since 1970.
 _TABLE = """
 CREATE TABLE faces (
-    fingerprint TEXT NOT NULL, picture TEXT NOT NULL, embedding BLOB, used REAL NOT NULL,
+    fingerprint TEXT NOT NULL, picture TEXT NOT NULL, embedding BLOB, quality REAL, used REAL NOT NULL,
     PRIMARY KEY (fingerprint, picture)
 ) WITHOUT ROWID
 """
 #: "Onlo" in ASCII is what tells our file from another one.
-_SCHEMA = Schema("cache of embeddings", version=3, tables=_TABLE, application=0x4F6E6C6F)
+_SCHEMA = Schema("cache of embeddings", version=4, tables=_TABLE, application=0x4F6E6C6F)
 #: Finds fingerprints whose embeddings are not all of one length, or not single-precision numbers.
 _UNFIT = """
 SELECT 1 FROM faces WHERE embedding IS NOT NULL GROUP BY fingerprint
 HAVING min(length(embedding)) != max(length(embedding)) OR max(length(embedding)) % 4
-OR NOT min(length(embedding)) OR sum(typeof(embedding) != 'blob')
+OR NOT min(length(embedding)) OR sum(typeof(embedding) != 'blob' OR typeof(quality) != 'real')
 """
 _DAY = 24 * 3600.0
 
@@ -41,27 +41,28 @@ class Missing(LookupError):
 
 
 class Cache:
-    """Embeddings by fingerprint and picture, which is the SHA-256 of a file's bytes."""
+    """Faces by fingerprint and picture, which is the SHA-256 of a file's bytes."""
 
     def __init__(self, database: sqlite3.Connection, path: Path | None) -> None:
         self._database = database
         self._path = path
 
-    def get(self, fingerprint: str, picture: str) -> Floats | None:
-        """Return the embedding of a picture, None for one without a face, or raise Missing."""
-        query = "SELECT embedding FROM faces WHERE fingerprint = ? AND picture = ?"
+    def get(self, fingerprint: str, picture: str) -> Face | None:
+        """Return the face of a picture, None for one without a face, or raise Missing."""
+        query = "SELECT embedding, quality FROM faces WHERE fingerprint = ? AND picture = ?"
         with _one_line(self._path):
             row = self._database.execute(query, [fingerprint, picture]).fetchone()
         if row is None:
             raise Missing(picture)
-        return None if row[0] is None else np.frombuffer(row[0], np.float32)
+        embedding, quality = row
+        return None if embedding is None else Face(np.frombuffer(embedding, np.float32), quality)
 
-    def put(self, fingerprint: str, picture: str, embedding: Floats | None) -> None:
-        """Remember an embedding, from this moment on: what interrupts the run does not lose it."""
-        blob = None if embedding is None else embedding.astype(np.float32).tobytes()
+    def put(self, fingerprint: str, picture: str, face: Face | None) -> None:
+        """Remember a face, from this moment on: what interrupts the run does not lose it."""
+        kept = (None, None) if face is None else (face.embedding.astype(np.float32).tobytes(), face.quality)
         with _one_line(self._path), self._database:
-            row = [fingerprint, picture, blob, time.time()]
-            self._database.execute("INSERT OR REPLACE INTO faces VALUES (?, ?, ?, ?)", row)
+            row = [fingerprint, picture, *kept, time.time()]
+            self._database.execute("INSERT OR REPLACE INTO faces VALUES (?, ?, ?, ?, ?)", row)
 
     def use(self, fingerprint: str, pictures: Iterable[str]) -> None:
         """Remember, to the day, that embeddings were of use now."""

@@ -10,8 +10,9 @@ import numpy as np
 
 from app.evaluation.cache import Cache, Missing
 from app.evaluation.errors import DatasetError
+from app.evaluation.face import Face
 from app.messages import Gate
-from app.models import Floats, Image, Recogniser, images
+from app.models import Image, Recogniser, images
 from app.progress import SILENT, Progress, Task
 
 __all__ = ["Embeddings", "central_face"]
@@ -31,8 +32,8 @@ class Embeddings:
 
     def of(
         self, pictures: Sequence[Path], threads: int, progress: Progress = SILENT
-    ) -> dict[Path, Floats | None]:
-        """Return the embedding (D,) of each picture's central face; None where none was found.
+    ) -> dict[Path, Face | None]:
+        """Return each picture's central face; None where none was found.
 
         Raises:
             DatasetError: a picture cannot be read. What was embedded until then is remembered.
@@ -46,7 +47,7 @@ class Embeddings:
                 found |= self._embed(pool, new, progress)
         return {path: found[digest] for path, digest in digests.items()}
 
-    def _known(self, digests: Iterable[str]) -> dict[str, Floats | None]:
+    def _known(self, digests: Iterable[str]) -> dict[str, Face | None]:
         found = {}
         for digest in digests:
             with suppress(Missing):
@@ -55,7 +56,7 @@ class Embeddings:
 
     def _embed(
         self, pool: ThreadPoolExecutor, new: Mapping[str, Path], progress: Progress
-    ) -> dict[str, Floats | None]:
+    ) -> dict[str, Face | None]:
         recogniser = self._load()
         faces = pool.map(lambda known: self._analyse(recogniser, *known), new.items())
         found = {}
@@ -66,7 +67,7 @@ class Embeddings:
                 task.update(1)
         return found
 
-    def _analyse(self, recogniser: Recogniser, digest: str, path: Path) -> Floats | None:
+    def _analyse(self, recogniser: Recogniser, digest: str, path: Path) -> Face | None:
         data = _read(path)
         if _digest(data) != digest:
             raise DatasetError(f"{path}: it was changed while the dataset was read")
@@ -76,8 +77,8 @@ class Embeddings:
             raise DatasetError(f"{path}: {error}") from None
 
 
-def central_face(recogniser: Recogniser, image: Image) -> Floats | None:
-    """Return the embedding (D,) of the face whose box lies nearest to the centre; None without one.
+def central_face(recogniser: Recogniser, image: Image) -> Face | None:
+    """Return the face whose box lies nearest to the centre; None without one.
 
     A face that the gate refuses is none.
     """
@@ -88,7 +89,8 @@ def central_face(recogniser: Recogniser, image: Image) -> Floats | None:
     boxes = found.detections.boxes[embedded]
     centre = np.array([image.shape[1], image.shape[0]]) / 2
     distances = np.linalg.norm((boxes[:, :2] + boxes[:, 2:]) / 2 - centre, axis=1)
-    return np.asarray(found.embeddings[embedded[distances.argmin()]], np.float32)
+    row = embedded[distances.argmin()]
+    return Face(np.asarray(found.embeddings[row], np.float32), float(found.quality[row]))
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import msgspec
 from app.evaluation.comparisons import Comparisons, compare_all
 from app.evaluation.fingerprint import library_versions
 from app.evaluation.identification import Identification, identify
+from app.evaluation.pooling import Pooling, identify_pooled
 from app.evaluation.sample import Sample
 from app.evaluation.verification import Verification, verify
 from app.models.runtime import choose_device
@@ -28,6 +29,7 @@ class Evaluation:
     verification: Verification | None
     comparisons: Comparisons
     identification: Identification | None
+    pooling: Pooling | None
 
 
 def evaluate(sample: Sample) -> Evaluation:
@@ -42,6 +44,7 @@ def evaluate(sample: Sample) -> Evaluation:
         verify(pairs, sample.embeddings) if pairs else None,
         compare_all(people),
         identify(people),
+        identify_pooled(sample.faces_of_people),
     )
 
 
@@ -53,7 +56,7 @@ def written(evaluation: Evaluation, settings: Settings) -> dict[str, Any]:
         "dataset": {
             "name": sample.dataset.name,
             "people": len(sample.dataset.people),
-            "images": len(sample.embeddings),
+            "images": len(sample.faces),
             "images_without_a_face": sample.without_face,
             "pairs": len(sample.dataset.pairs),
         },
@@ -71,6 +74,7 @@ def written(evaluation: Evaluation, settings: Settings) -> dict[str, Any]:
             "impostors": len(evaluation.comparisons.impostors),
         },
         "identification": _figures(evaluation.identification),
+        "pooling": _figures(evaluation.pooling),
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from app.evaluation import embeddings
-from app.models import Chosen, detection, embedding, feed, images, pipeline, runtime
+from app.models import Chosen, detection, embedding, feed, images, pipeline, quality, runtime
 from app.models.runtime import choose_device
 from app.settings import Settings
 from app.weights import Entry
@@ -18,7 +18,7 @@ __all__ = ["LIBRARIES", "code_digest", "fingerprint", "library_versions"]
 
 LIBRARIES = ("onnxruntime", "onnxruntime-gpu", "numpy", "opencv-python", "opencv-python-headless", "pillow")
 #: The code that a picture goes through.
-_CODE = (detection, embedding, feed, images, pipeline, runtime, embeddings)
+_CODE = (detection, embedding, feed, images, pipeline, quality, runtime, embeddings)
 
 
 def fingerprint(settings: Settings, nets: Chosen) -> str:

@@ -35,7 +35,7 @@ def draw(evaluation: Evaluation) -> bytes:
     finders = " + ".join(entry.name for entry in (nets.detector, nets.landmarker) if entry)
     figure.suptitle(
         f"{nets.embedder.name} behind {finders} on {sample.dataset.name}:"
-        f" {len(sample.dataset.people):,} people, {len(sample.embeddings):,} pictures",
+        f" {len(sample.dataset.people):,} people, {len(sample.faces):,} pictures",
         parse_math=False,
     )
     png = BytesIO()

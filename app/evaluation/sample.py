@@ -9,6 +9,7 @@ from app.evaluation.cache import open_cache
 from app.evaluation.dataset import Dataset
 from app.evaluation.embeddings import Embeddings
 from app.evaluation.errors import EvaluationError
+from app.evaluation.face import Face
 from app.evaluation.fingerprint import code_digest, fingerprint
 from app.models import Chosen, Floats, chosen_nets, load_recogniser
 from app.progress import SILENT, Progress
@@ -28,20 +29,32 @@ class Sample:
 
     dataset: Dataset
     nets: Chosen
-    embeddings: Mapping[Path, Floats | None]
+    faces: Mapping[Path, Face | None]
+
+    @property
+    def embeddings(self) -> dict[Path, Floats | None]:
+        """The embedding of each picture's face, (D,); None for a picture without a face."""
+        return {path: None if face is None else face.embedding for path, face in self.faces.items()}
 
     @property
     def people(self) -> Faces:
         """Everybody's embeddings."""
         return {
-            name: [self.embeddings[picture] for picture in theirs]
-            for name, theirs in self.dataset.people.items()
+            name: [None if face is None else face.embedding for face in theirs]
+            for name, theirs in self.faces_of_people.items()
+        }
+
+    @property
+    def faces_of_people(self) -> dict[str, list[Face | None]]:
+        """Everybody's faces."""
+        return {
+            name: [self.faces[picture] for picture in theirs] for name, theirs in self.dataset.people.items()
         }
 
     @property
     def without_face(self) -> int:
         """In how many pictures no face was found that passes the gate."""
-        return sum(embedding is None for embedding in self.embeddings.values())
+        return sum(face is None for face in self.faces.values())
 
 
 def take_sample(
@@ -67,7 +80,7 @@ def take_sample(
         cache.forget(settings.memory_days, code_digest())
         embeddings = Embeddings(cache, fingerprint(settings, nets), load, settings.max_photo_pixels)
         found = embeddings.of(dataset.pictures, threads, progress)
-    if all(embedding is None for embedding in found.values()):
+    if all(face is None for face in found.values()):
         raise EvaluationError(
             f"{dataset.name}: none of the {len(found)} pictures has a face that can be used"
         )

@@ -110,11 +110,11 @@ def test_old_embeddings_and_those_of_former_code_are_deleted(
     with closing(sqlite3.connect(tmp_path / "data" / "embeddings.sqlite")) as database, database:
         (known,) = database.execute("SELECT fingerprint FROM faces").fetchone()
         rows = [
-            (known, "old", None, time.time() - 31 * day),
-            (known, "newer", None, time.time() - 29 * day),
-            ("former" + known, "new", None, time.time()),
+            (known, "old", None, None, time.time() - 31 * day),
+            (known, "newer", None, None, time.time() - 29 * day),
+            ("former" + known, "new", None, None, time.time()),
         ]
-        database.executemany("INSERT INTO faces VALUES (?, ?, ?, ?)", rows)
+        database.executemany("INSERT INTO faces VALUES (?, ?, ?, ?, ?)", rows)
     onlooker("evaluate", tmp_path / "one")
     with closing(sqlite3.connect(tmp_path / "data" / "embeddings.sqlite")) as database:
         left = {picture for (picture,) in database.execute("SELECT picture FROM faces")}

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from app.evaluation.cache import Cache, CacheError, Missing, open_cache
+from app.evaluation.face import Face
 
-FACE = np.array([0.6, -0.8], np.float32)
+FACE = Face(np.array([0.6, -0.8], np.float32), 0.75)
+LONGER = Face(np.array([0.6, -0.8, 0.6, -0.8], np.float32), 0.5)
 DAY = 24 * 3600
 
 
@@ -34,7 +36,8 @@ def test_what_was_put_is_there_the_next_time(tmp_path: Path) -> None:
     with open_cache(tmp_path / "c") as cache:
         found = cache.get("fingerprint", "picture")
         assert found is not None
-        assert (found == FACE).all()
+        assert (found.embedding == FACE.embedding).all()
+        assert found.quality == FACE.quality
         assert cache.get("fingerprint", "empty") is None
         assert not knows(cache, "other fingerprint", "picture")
         assert not knows(cache, "fingerprint", "other picture")
@@ -63,7 +66,17 @@ def test_what_an_interrupted_run_put_is_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "damage",
-    ["no database", "torn", "other version", "no table", "other columns", "odd blob", "empty blob", "text"],
+    [
+        "no database",
+        "torn",
+        "other version",
+        "no table",
+        "other columns",
+        "odd blob",
+        "empty blob",
+        "text",
+        "no quality",
+    ],
 )
 def test_a_damaged_cache_is_built_again(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "c"
@@ -82,6 +95,7 @@ def test_a_damaged_cache_is_built_again(tmp_path: Path, damage: str) -> None:
                 "odd blob": "UPDATE faces SET embedding = x'010203'",
                 "empty blob": "UPDATE faces SET embedding = x''",
                 "text": "UPDATE faces SET embedding = 'face'",
+                "no quality": "UPDATE faces SET quality = NULL",
             }[damage],
         )
     with open_cache(path) as cache:
@@ -93,11 +107,11 @@ def test_a_damaged_cache_is_built_again(tmp_path: Path, damage: str) -> None:
 def test_embeddings_of_two_lengths_are_damage(tmp_path: Path) -> None:
     with open_cache(tmp_path / "c") as cache:
         cache.put("fingerprint", "picture", FACE)
-        cache.put("other fingerprint", "picture", np.append(FACE, FACE))
+        cache.put("other fingerprint", "picture", LONGER)
         cache.put("fingerprint", "empty", None)
     with open_cache(tmp_path / "c") as cache:
         assert knows(cache, "fingerprint", "picture")
-        cache.put("fingerprint", "longer", np.append(FACE, FACE))
+        cache.put("fingerprint", "longer", LONGER)
     with open_cache(tmp_path / "c") as cache:
         assert not knows(cache, "fingerprint", "picture")
 
@@ -110,7 +124,7 @@ def change(path: Path, statement: str) -> None:
 
 def test_what_is_of_no_use_for_long_is_deleted_with_its_bytes(tmp_path: Path) -> None:
     path, now = tmp_path / "c", time.time()
-    old = np.frombuffer(b"precious", np.float32)
+    old = Face(np.frombuffer(b"precious", np.float32), 0.5)
     with open_cache(path) as cache:
         cache.put("fingerprint", "old", old)
         cache.put("fingerprint", "new", FACE)
