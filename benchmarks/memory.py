@@ -41,7 +41,7 @@ async def main() -> int:
                 bench.source(settings, str(clip.path), "--stream", "recording", "--loop", "--fps", str(FPS)),
             ):
                 samples = await watch(worker, options.minutes * 60)
-                wrong = await not_found(bench, settings, clip)
+                wrong = await not_found(bench, settings, clip, options.minutes * 60)
     return conclude(samples, wrong, settings)
 
 
@@ -55,11 +55,17 @@ async def watch(worker: Started, seconds: float) -> list[tuple[float, float]]:
     return samples
 
 
-async def not_found(bench: Rig, settings: Settings, clip: Clip) -> list[str]:
+async def not_found(bench: Rig, settings: Settings, clip: Clip, seconds: float) -> list[str]:
     """Return what is wrong with what a worker made of its frames: one that does nothing does not grow."""
     found = [decode(Faces, record.value) for record in await bench.faces(settings)]
     recorded = {faces.seq: len(faces) for faces in found if faces.stream == "recording"}
     wrong = clip.wrong("faces of the recording", recorded)
+    # The log forgets; a worker that keeps up leaves some thousand frames on it.
+    least = min(500, 2 * seconds)
+    for stream in ("recording", "camera"):
+        count = sum(faces.stream == stream for faces in found)
+        if count < least:
+            wrong.append(f"{count} frames of the {stream} alone were worked on")
     filmed = [(len(faces), len(standing(faces.seq / FPS))) for faces in found if faces.stream == "camera"]
     fewer = sum(number < there for number, there in filmed)
     if not filmed or fewer > 0.05 * len(filmed):

@@ -60,9 +60,8 @@ def quality_of(
             quality[rows] = _line(_BY_PIXELS, *known)
         else:
             low, high = usual
-            quality[rows] = _line(
-                _BY_EMBEDDING, *known, np.clip((lengths[rows] - low) / (high - low), 0, 1.1)
-            )
+            length = np.clip((lengths[rows] - low) / (high - low), 0, _LONGEST)
+            quality[rows] = _line(_BY_EMBEDDING, *known, length)
     return quality
 
 

@@ -103,9 +103,10 @@ async def test_a_face_that_is_followed_is_embedded_when_it_is_due(make_bench: Ma
 async def test_a_camera_and_a_recording_of_one_name_are_two_places(make_bench: MakeBench, photo: Any) -> None:
     bench = make_bench(tracklets=TrackletRules(beat=2000))
     async with bench.recordings as recordings, bench.cameras as cameras:
-        await bench.send(recordings, make_frame(photo(PORTRAIT), captured=START))
+        now = int(time.time() * 1000)
+        await bench.send(recordings, make_frame(photo(PORTRAIT), captured=now - 100))
         await bench.faces(1)
-        await bench.send(cameras, make_frame(photo(PORTRAIT), live=True, captured=int(time.time() * 1000)))
+        await bench.send(cameras, make_frame(photo(PORTRAIT), live=True, captured=now))
         found = await bench.faces(2)
     assert [one.gates.tolist() for one in found] == [[Gate.PASSED]] * 2
 
