@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from app.errors import OnlookerError, one_line
 from app.messages import Frame, Gate
-from app.models import Floats, Image, Recogniser, decode_jpeg, encode_jpeg, thumbnail
+from app.models import Floats, Image, Recogniser, appearance_of, decode_jpeg, encode_jpeg, thumbnail
 from app.models.detection import Detections
 
 __all__ = ["Embedded", "InferencePool", "Looked", "NetsError", "TooOld"]
@@ -50,6 +50,8 @@ class Looked:
     detections: Detections
     #: (N,) uint8, a `Gate` for each face.
     gates: NDArray[np.uint8]
+    #: (N,) float32, how good each face is as far as its detection tells.
+    appearance: Floats
     #: (18, 32) uint8, the whole picture in grey and small.
     scene: NDArray[np.uint8]
     #: Seconds by stage.
@@ -178,7 +180,14 @@ class InferencePool:
         found = self._recogniser.detect_all([one.image for one in opened])
         each = (time.perf_counter() - start) / len(opened)
         return [
-            Looked(one.image, detections, gates, one.scene, {"decode": one.seconds, "detect": each})
+            Looked(
+                one.image,
+                detections,
+                gates,
+                appearance_of(detections),
+                one.scene,
+                {"decode": one.seconds, "detect": each},
+            )
             for one, (detections, gates) in zip(opened, found, strict=True)
         ]
 

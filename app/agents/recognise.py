@@ -19,7 +19,7 @@ from app.kafka import DeadLetters, Delivery, Position, Received
 from app.kafka.intake import Intake
 from app.messages import Faces, Gate, MessageError, decode_frame, encode
 from app.metrics import Metrics
-from app.models import ImageError, Nets, Recogniser, appearance_of
+from app.models import ImageError, Nets, Recogniser
 from app.settings import Settings
 from app.topics import Topics
 
@@ -184,8 +184,7 @@ class Recognise:
     ) -> list[_Found | TooOld | Exception]:
         """Embed the faces of those frames that could be looked at, together."""
         chosen = [one for one in decided if isinstance(one, _Decided)]
-        made = await pool.embed([one.looked for one in chosen], [one.travel for one in chosen])
-        embedded = iter(made)
+        embedded = iter(await pool.embed([one.looked for one in chosen], [one.travel for one in chosen]))
         return [_found(one, next(embedded)) if isinstance(one, _Decided) else one for one in decided]
 
     async def _decide(
@@ -290,10 +289,9 @@ class Recognise:
 
 def _decided(work: FrameWork, looked: Looked) -> _Decided:
     """Follow the faces of a frame, and choose those that are embedded of those that pass the gate."""
-    frame, found = work.frame, looked.detections
-    passed = looked.gates == Gate.PASSED
+    frame, passed = work.frame, looked.gates == Gate.PASSED
     followed = work.stream.tracklets[frame.live].follow(
-        frame.captured, work.message.offset, looked.scene, found.boxes, appearance_of(found), passed
+        frame.captured, work.message.offset, looked.scene, looked.detections.boxes, looked.appearance, passed
     )
     gates = np.where(passed & ~followed.due, Gate.FOLLOWED, looked.gates).astype(np.uint8)
     travel = work.stream.crops.due(frame.captured, int((gates == Gate.PASSED).sum()))

@@ -289,10 +289,10 @@ class LedgerConsumer(driver.Consumer):
 
 
 class _Producer(driver.Producer):
-    """Faust's producer, which does not wait without limit for a Kafka that is away when the worker ends."""
+    """Faust's producer, which does not wait without limit for a Kafka that is away."""
 
     async def flush(self) -> None:
-        """Wait for what is on its way."""
+        """Wait for what is on its way; at a rebalance, a worker with an enrolment unwritten ends next."""
         await _if_it_answers(super().flush())
 
     async def on_stop(self) -> None:

@@ -82,12 +82,10 @@ def demo_photo(name: str, settings: Settings | None = None) -> Path:
 
 def standing(seconds: float) -> set[str]:
     """Return the names of those who stand before the camera at `seconds`, and neither come nor go."""
-    now = seconds % _CYCLE
     return {
         visit.person.name
-        for visit in _VISITS
-        for time in (now, now - _CYCLE)
-        if visit.begin + _WALK <= time <= visit.end - _WALK
+        for visit, elapsed, _ in _under_way(seconds)
+        if _WALK <= elapsed <= visit.end - visit.begin - _WALK
     }
 
 
@@ -106,23 +104,25 @@ class Scene:
     def draw(self, seconds: float) -> Bgr:
         """Return the picture at `seconds` since the beginning, (540, 960, 3) uint8 BGR."""
         picture = self._room.copy()
-        for visit, elapsed, chance in self._present(seconds):
+        for visit, elapsed, which in _under_way(seconds):
+            # No secret hangs on it.
+            chance = random.Random(f"{self._seed} {which}")  # noqa: S311
             sprite = self._sprites[visit.cutout.photo]
             width, height = sprite.size
             middle, drop = _place(visit, elapsed, width, chance)
             sprite.draw(picture, round(middle - width / 2), _HEIGHT - height + round(drop))
         return picture
 
-    def _present(self, seconds: float) -> Iterator[tuple[_Visit, float, random.Random]]:
-        """Give the visits under way, how long they have been, and the chance that shapes them."""
-        cycle, now = divmod(seconds, _CYCLE)
-        for number, visit in enumerate(_VISITS):
-            # A visit that begins before its cycle does: its beginning is the end of the cycle before.
-            for offset in (0, 1):
-                elapsed = now - offset * _CYCLE - visit.begin
-                if 0 <= elapsed < visit.end - visit.begin:
-                    # No secret hangs on it.
-                    yield visit, elapsed, random.Random(f"{self._seed} {cycle + offset} {number}")  # noqa: S311
+
+def _under_way(seconds: float) -> Iterator[tuple[_Visit, float, str]]:
+    """Give the visits under way, how long they have been, and what tells each from all others."""
+    cycle, now = divmod(seconds, _CYCLE)
+    for number, visit in enumerate(_VISITS):
+        # A visit that begins before its cycle does: its beginning is the end of the cycle before.
+        for offset in (0, 1):
+            elapsed = now - offset * _CYCLE - visit.begin
+            if 0 <= elapsed < visit.end - visit.begin:
+                yield visit, elapsed, f"{cycle + offset} {number}"
 
 
 def _place(visit: _Visit, elapsed: float, width: int, chance: random.Random) -> tuple[float, float]:

@@ -52,7 +52,7 @@ class TrackletRules:
 class Followed:
     """What is known of the faces of a frame.
 
-    numbers: (N,) uint64, of each face's tracklet: the same for the same frames, whoever follows them.
+    numbers: (N,) uint64, of each face's tracklet, by where it began: the same for who begins at one frame.
     due: (N,) bool, whether it is to be embedded.
     """
 
@@ -101,10 +101,10 @@ class TrackletTracker:
         self._captured = captured
         self._tracklets = [one for one in self._tracklets if captured - one.captured <= self._rules.gap]
         found = self._associate(captured, boxes)
-        for row, box in enumerate(boxes):
-            if found[row] is None:
-                found[row] = self._begin(offset * _ROWS + row, captured, box)
-        followed = [one for one in found if one is not None]
+        followed = [
+            found.get(row) or self._begin(offset * _ROWS + row, captured, box)
+            for row, box in enumerate(boxes)
+        ]
         near = _near_others(boxes)
         due = np.zeros(len(boxes), np.bool_)
         for row, tracklet in enumerate(followed):
@@ -117,12 +117,12 @@ class TrackletTracker:
         self._tracklets.append(tracklet)
         return tracklet
 
-    def _associate(self, captured: int, boxes: Floats) -> list[_Tracklet | None]:
-        """Return the tracklet that each face goes on with, moved to where that is; None for a new one."""
-        found: list[_Tracklet | None] = [None] * len(boxes)
+    def _associate(self, captured: int, boxes: Floats) -> dict[int, _Tracklet]:
+        """Return the tracklet of each face that goes on with one, by its row, moved to where that is."""
+        found: dict[int, _Tracklet] = {}
         taken: set[int] = set()
         for row, place in self._nearest_first(captured, boxes):
-            if found[row] is None and place not in taken:
+            if row not in found and place not in taken:
                 tracklet = self._tracklets[place]
                 _move(tracklet, boxes[row], captured)
                 found[row] = tracklet

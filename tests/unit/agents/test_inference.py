@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -215,7 +216,7 @@ async def test_faces_that_cannot_be_embedded_leave_others_alone(beside: int) -> 
     with pool_of(nets) as pool:
         (good,) = await pool.look([frame(64)])
         assert isinstance(good, Looked)
-        bad = Looked(np.zeros((48, BAD, 3), np.uint8), good.detections, good.gates, good.scene, {})
+        bad = replace(good, image=np.zeros((48, BAD, 3), np.uint8))
         made = await pool.embed([*[good] * beside, bad], [True] * (beside + 1))
     assert [type(one) for one in made] == [Embedded] * beside + [RuntimeError]
     assert nets.checked == 1
@@ -306,6 +307,6 @@ async def test_where_there_is_nothing_to_embed_nobody_waits_for_room() -> None:
 
     with pool_of(Nets(), room=asynccontextmanager(no_room)) as pool:
         image, small = np.zeros((48, 64, 3), np.uint8), np.full(3, Gate.SMALL, np.uint8)
-        looked = Looked(image, _found(64), small, np.zeros((18, 32), np.uint8), {})
+        looked = Looked(image, _found(64), small, np.zeros(3, np.float32), np.zeros((18, 32), np.uint8), {})
         [found] = await pool.embed([looked], [True])
     assert isinstance(found, Embedded) and found.crops == [None] * 3
