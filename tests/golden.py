@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.messages import (
+    Change,
     Checkpoint,
     DeadLetter,
     Enrolment,
@@ -19,6 +20,7 @@ from app.messages import (
     Sighting,
     StreamStatus,
     Template,
+    Unnamed,
     encode,
     encode_frame,
 )
@@ -106,6 +108,22 @@ GOLDEN: dict[str, Any] = {
     ),
     "v1/sighting-open": OPEN,
     "v1/sighting-closed": CLOSED,
+    "v1/sighting-unnamed": msgspec.structs.replace(
+        CLOSED, faces=3, quality=0.375, unnamed=Unnamed(gate="turned", lacking=0.125), merged=OPEN.id
+    ),
+    "v1/sighting-corrected": msgspec.structs.replace(
+        OPEN, faces=4, quality=0.75, confidence=0.9375,
+        changes=(
+            Change(
+                captured=THEN + 2000, before=None, before_name=None, after="bob", after_name="Bob",
+                reason="recognised",
+            ),
+            Change(
+                captured=THEN + 2500, before="bob", before_name="Bob", after="ada",
+                after_name="Ada Lovelace – ä", reason="corrected",
+            ),
+        ),
+    ),
     "v1/person": Person(
         id="ada", name="Ada Lovelace", created=THEN, updated=THEN + 1, revision="00ff00ff00ff00ff",
         templates=[template(0), template(1)],

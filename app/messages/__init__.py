@@ -24,11 +24,12 @@ from app.messages.faces import Faces, Gate
 from app.messages.frame import Frame, decode_frame, encode_frame
 from app.messages.identifications import Identifications
 from app.messages.person import Person, Template
-from app.messages.sighting import Sighting
+from app.messages.sighting import Change, Sighting, Unnamed
 from app.messages.status import StreamStatus
 
 __all__ = [
     "Array",
+    "Change",
     "Checkpoint",
     "Count",
     "DeadLetter",
@@ -45,6 +46,7 @@ __all__ = [
     "Sighting",
     "StreamStatus",
     "Template",
+    "Unnamed",
     "Upgraders",
     "decode",
     "decode_frame",
