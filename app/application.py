@@ -37,7 +37,7 @@ from app.models import Nets, chosen_nets, load_recogniser
 from app.settings import Settings, load_settings
 from app.tables import AwaitedTable, Gallery, Identities, PatientTableManager
 from app.topics import MAX_MESSAGE_BYTES, Topics, TopicSpec
-from app.tracking import TrackletRules, VisitRules
+from app.tracking import NamingRules, TrackletRules, VisitRules
 from app.web import EventViews, HealthViews, PeopleViews, Readiness, SightingViews, StreamViews, mount
 from app.web.live import Hub, LiveSocket
 from app.worker import OnlookerWorker, accept_app_after_command
@@ -51,8 +51,8 @@ _DAY = 24 * 3600 * 1000
 _TICK = 1.0
 #: Seconds that the last checkpoints may take when partitions are revoked: others wait for them.
 _LAST_CHECKPOINTS = 5.0
-#: The part of the threshold above which a face is still most likely the person who stands there already.
-_LOW_THRESHOLD = 0.6
+#: The part of the threshold from which on somebody without a name may be who was there a moment ago.
+_DOUBT = 0.6
 #: Messages that an agent's queue takes: they wait there while the nets are loaded. A full one holds up the
 #: consumer, and with it every other agent; an agent that works says itself when enough of a partition waits.
 _QUEUE = 256
@@ -205,8 +205,7 @@ class Components:
             Checkpoints(settings, self.topics, self.delivery),
             self.dead_letters,
             _visit_rules(settings, threshold),
-            # Each face is named alone: those that are not embedded would have no name.
-            TrackletRules(every=True),
+            _tracklet_rules(settings),
             self.streams.get,
             self.streams.until_known,
         )
@@ -326,10 +325,23 @@ def _topic(app: faust.App, spec: TopicSpec) -> faust.TopicT:
     return app.topic(spec.name, key_type=bytes, value_type=bytes, partitions=spec.partitions, maxsize=_QUEUE)
 
 
+def _tracklet_rules(settings: Settings) -> TrackletRules:
+    return TrackletRules(
+        # Who is not embedded is who was there before, for as long as their visit goes on.
+        gap=int(min(settings.tracklet_gap, settings.sighting_gap) * 1000),
+        every=settings.embed == "every",
+        beat=int(settings.embed_beat * 1000),
+        better=settings.embed_better,
+    )
+
+
 def _visit_rules(settings: Settings, threshold: float) -> VisitRules:
     return VisitRules(
         gap=int(settings.sighting_gap * 1000),
         update=int(settings.sighting_update * 1000),
         unknown_frames=settings.unknown_frames,
-        low_threshold=threshold * _LOW_THRESHOLD,
+        unknown_quality=settings.unknown_quality,
+        naming=NamingRules(threshold, settings.margin),
+        join=0.42,
+        doubt=threshold * _DOUBT,
     )

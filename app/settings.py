@@ -127,6 +127,21 @@ class Settings(BaseSettings):
         24, description="Least width and height, in pixels of the frame, of a face that is embedded."
     )
     embed_score: Fraction = Field(0.5, description="Least detection score of a face that is embedded.")
+    embed: Literal["due", "every"] = Field(
+        "due",
+        description="Which faces are embedded of somebody who is followed from frame to frame: `due`, the first ones, clearly better ones, and one now and then; or `every` one.",
+    )
+    embed_beat: float = Field(
+        2,
+        gt=0,
+        description="Seconds after which who is followed is embedded again; sooner while they are new.",
+    )
+    embed_better: Fraction = Field(
+        0.1, description="And as soon as their face is of so much better quality than those before."
+    )
+    tracklet_gap: float = Field(
+        2, gt=0, description="Seconds for which somebody may be out of sight and still be followed by place."
+    )
     threads: Positive = Field(
         1,
         description="Threads of each net. One, with several frames in flight, gives the most frames; two give the lowest latency at low load.",
@@ -168,6 +183,10 @@ class Settings(BaseSettings):
     )
     unknown_frames: Positive = Field(
         5, description="Frames with an unknown face before a sighting of somebody unknown is opened."
+    )
+    unknown_quality: Fraction = Field(
+        0.26,
+        description="Least quality of the best of those faces: poorer ones are not told apart.",
     )
 
     web_host: str = Field(

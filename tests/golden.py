@@ -24,7 +24,8 @@ from app.messages import (
     encode,
     encode_frame,
 )
-from app.tracking.state import Mark, StreamState, Visit
+from app.tracking import state
+from app.tracking.state import Mark, Place, StreamState, Visit
 
 __all__ = ["FOLDER", "GOLDEN", "bytes_of", "same", "stored", "write"]
 
@@ -75,6 +76,14 @@ def faces(count: int) -> Faces:
     )  # fmt: skip
 
 
+def visit_template() -> state.Template:
+    """Return the template of nobody's visit."""
+    return state.Template(
+        NET, numbers("visit", np.float32, 16), numbers("visit-faces", np.float16, 2, 16),
+        np.array([0.75, 0.5], np.float32),
+    )  # fmt: skip
+
+
 def bytes_of(message: Any) -> bytes:
     """Return the bytes of a message; of a frame, its key, value and headers."""
     return msgspec.msgpack.encode(encode_frame(message)) if isinstance(message, Frame) else encode(message)
@@ -99,6 +108,7 @@ GOLDEN: dict[str, Any] = {
     "v1/faces-followed": msgspec.structs.replace(
         faces(2), tracklets=np.array([2**40, 2**52 + 1], np.uint64), quality=np.array([0.75, 0.5], np.float32)
     ),
+    "v1/faces-lacking": msgspec.structs.replace(faces(2), lacks=np.array([2, 0], np.uint8)),
     "v1/faces-two": faces(2),
     "v1/identifications": Identifications(
         stream="front.door_2-b", partition=3, offset=70_000, faces_offset=2**33, captured=THEN, width=1280,
@@ -143,7 +153,20 @@ GOLDEN: dict[str, Any] = {
     ),
     "v1/state": StreamState(
         live=Mark(2**33, THEN + 2500),
-        visits=[Visit(OPEN, THEN + 2000), Visit(CLOSED, None, True)],
+        visits=[Visit(sighting=OPEN, published=THEN + 2000), Visit(sighting=CLOSED, closed=True)],
+        pending=[CLOSED],
+    ),
+    "v2/state": StreamState(
+        live=Mark(2**33, THEN + 2500),
+        recorded=Mark(7, THEN),
+        visits=[
+            Visit(
+                sighting=OPEN, published=THEN + 2000, template=visit_template(),
+                tracklets={2**53 + 1: THEN + 2500}, beside=[CLOSED.id], lack=3, similarity=0.8125,
+                place=Place(True, 10.5, 20.25, 74.5, 100.0),
+            ),
+            Visit(sighting=CLOSED, closed=True),
+        ],
         pending=[CLOSED],
     ),
     "v1/dead-letter": DeadLetter(

@@ -68,6 +68,7 @@ def make_faces(embeddings: Sequence[NDArray[np.floating]] = (), **more: Any) -> 
         "gates": np.full(count, Gate.PASSED, np.uint8),
         "embeddings": np.array(embeddings, np.float16).reshape(count, -1 if count else DIMENSION),
         "crops": [None] * count,
+        "quality": np.full(count, 0.7, np.float32),
     }  # fmt: skip
     return Faces(**(fields | more))
 

@@ -13,6 +13,7 @@ from faust.types import TP
 from machine import SLOWNESS
 from makers import START, KeptDelivery, make_faces
 from studio import until
+from watch import make_rules
 
 from app.agents.identify import Identify
 from app.agents.monitor import Monitor
@@ -51,7 +52,7 @@ __all__ = ["Bench", "Changelog", "Desk", "MakeBench", "Patient", "Stage", "faces
 #: Every partition that a test uses.
 PARTITIONS = (0, 1)
 EVERY_FACE = TrackletRules(every=True)
-RULES = VisitRules(gap=3000, update=0, unknown_frames=5, low_threshold=0.25)
+RULES = make_rules(update=0)
 
 
 class Withheld(NamedTuple):

@@ -1,9 +1,8 @@
-"""The identification agent: names the faces of every frame and keeps account of who is where."""
+"""The identification agent: keeps account of who is where, and names them."""
 
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,10 +12,10 @@ from app.kafka import DeadLetters, Delivery, Position, Received
 from app.kafka.intake import Intake
 from app.messages import Faces, Identifications, Sighting, decode, encode
 from app.metrics import Metrics
-from app.search import Match
 from app.settings import Settings
 from app.tables import Gallery
 from app.topics import Topics
+from app.tracking import Observed
 
 if TYPE_CHECKING:
     from faust import StreamT
@@ -33,9 +32,10 @@ _LEAST_SILENCE = 5.0
 class Identify:
     """`faces` -> `identifications`, `sightings`.
 
-    The faces of a frame are matched once, for the live picture and for the visits alike: who is named on the
-    one is in the other. What a frame changes is checkpointed before it is published as sightings, so that
-    whoever goes on after a crash goes on with the same visits, also where the gallery has changed since.
+    Faces are assigned to visits, and the visits are matched, by one template each: who is named on the live
+    picture is who the visit is of. What a frame changes is checkpointed before it is published as sightings,
+    so that whoever goes on after a crash goes on with the same visits, also where the gallery has changed
+    since.
 
     Identifications are for the live picture alone, and nothing waits for them but the checkpoint of every
     second. Where a worker dies after a checkpoint that sightings asked for, and before the identifications up
@@ -87,10 +87,9 @@ class Identify:
             stream = partition.stream(faces.stream)
             sightings: list[Sighting] = []
             if message.offset >= stream.next:
-                matches = await self._gallery.name(faces)
+                sightings = await self._observe(message, faces, partition)
                 if partition.revoked:
                     return
-                sightings = self._observe(message, faces, matches, partition)
         except Exception as error:
             # An agent that fails ends the worker, and the next one would fail on the same message.
             await self._dead_letters.send_failed(message, error)
@@ -98,17 +97,20 @@ class Identify:
             await self._publish(partition, stream, sightings)
         partition.faces, partition.next = message.ledger, message.offset + 1
 
-    def _observe(
-        self, message: Received, faces: Faces, matches: Sequence[Match | None], partition: OwnedPartition
-    ) -> list[Sighting]:
+    async def _observe(self, message: Received, faces: Faces, partition: OwnedPartition) -> list[Sighting]:
         """Take in a frame that was not taken in before, for the visits and for viewers alike."""
-        stream = partition.stream(faces.stream)
-        sightings = stream.tracker.observe(faces, matches, message.offset)
-        stream.next, stream.changed, stream.heard = message.offset + 1, True, time.monotonic()
-        if sightings is None:
+        stream, gallery = partition.stream(faces.stream), self._gallery
+        observed = stream.tracker.observe(faces, message.offset, gallery.embedder, gallery.version)
+        sightings: list[Sighting] = []
+        if observed is None:
             self._metrics.repeated.labels(faces.stream).inc()
-            return []
-        self._show(_identifications(faces, message.offset, matches), partition)
+        else:
+            matches = await gallery.match(observed.templates) if observed.undecided else []
+            if partition.revoked:
+                return []
+            sightings = stream.tracker.decide(observed, matches, gallery.has)
+            self._show(_identifications(observed), partition)
+        stream.next, stream.changed, stream.heard = message.offset + 1, True, time.monotonic()
         return sightings
 
     def _show(self, found: Identifications, partition: OwnedPartition) -> None:
@@ -161,21 +163,21 @@ def _landed(stream: str, landed: "asyncio.Future[Position]") -> None:
         _log.warning("a frame of the stream %s cannot be shown: %r", stream, error)
 
 
-def _identifications(faces: Faces, faces_offset: int, matches: Sequence[Match | None]) -> Identifications:
-    # A face that was not compared has no name, nor has one whose match is nobody: also where the visits take
-    # it for somebody who is there and turned away.
+def _identifications(observed: Observed) -> Identifications:
+    faces = observed.faces
+    sightings = [visit.sighting if visit else None for visit in observed.visits]
     return Identifications(
         stream=faces.stream,
         partition=faces.partition,
         offset=faces.offset,
-        faces_offset=faces_offset,
+        faces_offset=observed.revision,
         captured=faces.captured,
         width=faces.width,
         height=faces.height,
         live=faces.live,
         boxes=faces.boxes,
         scores=faces.scores,
-        people=[match.person if match else None for match in matches],
-        names=[match.name if match else None for match in matches],
-        similarities=[match.similarity if match and match.nearest else None for match in matches],
+        people=[sighting.person if sighting else None for sighting in sightings],
+        names=[sighting.name if sighting else None for sighting in sightings],
+        similarities=[visit.similarity if visit else None for visit in observed.visits],
     )

@@ -18,7 +18,17 @@ from numpy.typing import NDArray
 
 from app.errors import OnlookerError, one_line
 from app.messages import Frame, Gate
-from app.models import Floats, Image, Recogniser, appearance_of, decode_jpeg, encode_jpeg, thumbnail
+from app.models import (
+    Floats,
+    Image,
+    Recogniser,
+    appearance_of,
+    decode_jpeg,
+    encode_jpeg,
+    lacks_of,
+    patches,
+    thumbnail,
+)
 from app.models.detection import Detections
 
 __all__ = ["Embedded", "InferencePool", "Looked", "NetsError", "TooOld"]
@@ -52,6 +62,8 @@ class Looked:
     gates: NDArray[np.uint8]
     #: (N,) float32, how good each face is as far as its detection tells.
     appearance: Floats
+    #: (N, 192) float32, how each face looks from afar.
+    patches: Floats
     #: (18, 32) uint8, the whole picture in grey and small.
     scene: NDArray[np.uint8]
     #: Seconds by stage.
@@ -64,11 +76,13 @@ class Embedded:
 
     embeddings: (N, D) float32 of length one; zeros for a face that was not embedded.
     quality: (N,) float32, 0 to 1, of every face.
+    lacks: (N,) uint8, a `Lack` for each face that was embedded.
     crops: JPEG bytes of the aligned faces, None for those that do not travel.
     """
 
     embeddings: Floats
     quality: Floats
+    lacks: NDArray[np.uint8]
     crops: list[bytes | None]
     seconds: dict[str, float]
 
@@ -124,15 +138,17 @@ class InferencePool:
             )
             return [next(found) if isinstance(one, _Opened) else one for one in opened]
 
-    async def embed(self, looked: Sequence[Looked], crops: Sequence[bool]) -> list[Embedded | Exception]:
-        """Embed the faces that passed the gate; where `crops` says so, their pictures are to travel.
+    async def embed(
+        self, looked: Sequence[Looked], travel: Sequence[NDArray[np.bool_]]
+    ) -> list[Embedded | Exception]:
+        """Embed the faces that passed the gate; `travel` says of which, (N,), the pictures are to travel.
 
         Raises:
             NetsError: the nets fail on any picture.
         """
         nothing_to_do = not any((one.gates == Gate.PASSED).any() for one in looked)
         async with nullcontext() if nothing_to_do else self._room():
-            return await self._together(self._embed, list(zip(looked, crops, strict=True)))
+            return await self._together(self._embed, list(zip(looked, travel, strict=True)))
 
     async def _together(
         self, work: Callable[[Sequence[T]], Sequence[U]], items: Sequence[T]
@@ -185,13 +201,14 @@ class InferencePool:
                 detections,
                 gates,
                 appearance_of(detections),
+                patches(one.image, detections.boxes),
                 one.scene,
                 {"decode": one.seconds, "detect": each},
             )
             for one, (detections, gates) in zip(opened, found, strict=True)
         ]
 
-    def _embed(self, work: Sequence[tuple[Looked, bool]]) -> list[Embedded]:
+    def _embed(self, work: Sequence[tuple[Looked, NDArray[np.bool_]]]) -> list[Embedded]:
         start = time.perf_counter()
         aligned = [self._recogniser.align(one.image, one.detections, one.gates) for one, _ in work]
         all_aligned = time.perf_counter()
@@ -204,7 +221,11 @@ class InferencePool:
             Embedded(
                 made.units,
                 self._recogniser.quality(one.detections, faces, made),
-                _crops(faces, one.gates, travel),
+                lacks_of(one.detections, faces, one.gates == Gate.PASSED),
+                [
+                    encode_jpeg(face, _CROP_QUALITY) if goes else None
+                    for face, goes in zip(faces, travel, strict=True)
+                ],
                 seconds,
             )
             for made, faces, (one, travel) in zip(vectors, aligned, work, strict=True)
@@ -218,14 +239,6 @@ class _Opened:
     image: Image
     scene: NDArray[np.uint8]
     seconds: float
-
-
-def _crops(aligned: Image, gates: NDArray[np.uint8], travel: bool) -> list[bytes | None]:
-    """Return JPEG bytes for each face that was embedded, if they are to travel."""
-    return [
-        encode_jpeg(face, _CROP_QUALITY) if travel and gate == Gate.PASSED else None
-        for face, gate in zip(aligned, gates, strict=True)
-    ]
 
 
 def _step_back() -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from app.agents.inference import Embedded, InferencePool, Looked, TooOld
 from app.agents.lanes import FrameWork, Lane, Share
@@ -22,6 +21,7 @@ from app.metrics import Metrics
 from app.models import ImageError, Nets, Recogniser
 from app.settings import Settings
 from app.topics import Topics
+from app.tracking import Followed, Seen
 
 if TYPE_CHECKING:
     from faust import StreamT
@@ -31,15 +31,10 @@ __all__ = ["Recognise"]
 
 @dataclass(frozen=True, slots=True)
 class _Decided:
-    """A frame whose faces are followed; the gate says which of them are embedded.
-
-    travel: crops of those travel.
-    tracklets: (N,) uint64, the number of each face's tracklet.
-    """
+    """A frame whose faces are followed; the gate says which of them are embedded."""
 
     looked: Looked
-    travel: bool
-    tracklets: NDArray[np.uint64]
+    followed: Followed
 
 
 #: What was found in a frame: where faces are, and what was made of them.
@@ -175,7 +170,10 @@ class Recognise:
             *(self._decide(work, outcome) for work, outcome in zip(works, outcomes, strict=True))
         )
         found = await self._embed(decided, pool)
-        for work, outcome in zip(works, found, strict=True):
+        for work, one, outcome in zip(works, decided, found, strict=True):
+            if isinstance(one, _Decided) and isinstance(outcome, Exception):
+                # Their embeddings are nowhere.
+                work.stream.tracklets[work.frame.live].begin_again(one.followed)
             await work.until_before(Step.POSTED)
             await self._conclude(work, outcome, tasks)
 
@@ -184,7 +182,9 @@ class Recognise:
     ) -> list[_Found | TooOld | Exception]:
         """Embed the faces of those frames that could be looked at, together."""
         chosen = [one for one in decided if isinstance(one, _Decided)]
-        embedded = iter(await pool.embed([one.looked for one in chosen], [one.travel for one in chosen]))
+        embedded = iter(
+            await pool.embed([one.looked for one in chosen], [one.followed.pictured for one in chosen])
+        )
         return [_found(one, next(embedded)) if isinstance(one, _Decided) else one for one in decided]
 
     async def _decide(
@@ -282,20 +282,19 @@ class Recognise:
             gates=looked.gates,
             embeddings=embedded.embeddings.astype(np.float16),
             crops=embedded.crops,
-            tracklets=decided.tracklets,
+            tracklets=decided.followed.numbers,
             quality=embedded.quality,
+            lacks=embedded.lacks,
         )
 
 
 def _decided(work: FrameWork, looked: Looked) -> _Decided:
-    """Follow the faces of a frame, and choose those that are embedded of those that pass the gate."""
+    """Follow the faces of a frame, and choose those that are embedded."""
     frame, passed = work.frame, looked.gates == Gate.PASSED
-    followed = work.stream.tracklets[frame.live].follow(
-        frame.captured, work.message.offset, looked.scene, looked.detections.boxes, looked.appearance, passed
-    )
+    seen = Seen(looked.scene, looked.detections.boxes, looked.patches, looked.appearance, passed)
+    followed = work.stream.tracklets[frame.live].follow(frame.captured, work.message.offset, seen)
     gates = np.where(passed & ~followed.due, Gate.FOLLOWED, looked.gates).astype(np.uint8)
-    travel = work.stream.crops.due(frame.captured, int((gates == Gate.PASSED).sum()))
-    return _Decided(replace(looked, gates=gates), travel, followed.numbers)
+    return _Decided(replace(looked, gates=gates), followed)
 
 
 def _found(decided: _Decided, embedded: Embedded | Exception) -> _Found | Exception:

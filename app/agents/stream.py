@@ -6,11 +6,7 @@ from enum import Enum
 from app.agents.monitor import StreamMonitor
 from app.tracking import TrackletRules, TrackletTracker, VisitTracker
 
-__all__ = ["CropBeat", "OwnedStream", "Step", "Turns"]
-
-#: Milliseconds between two frames whose crops travel: few, because the log of faces is the memory and must
-#: stay small.
-_PERIOD = 500
+__all__ = ["OwnedStream", "Step", "Turns"]
 
 
 class OwnedStream:
@@ -22,7 +18,6 @@ class OwnedStream:
         self.name = name
         self.monitor = monitor
         self.tracker = tracker
-        self.crops = CropBeat()
         #: Of a camera's frames (True) and of a recording's: where they have one name, they show two places.
         self.tracklets = {live: TrackletTracker(tracklets) for live in (True, False)}
         #: The first offset on `faces` that `tracker` does not stand for.
@@ -34,23 +29,6 @@ class OwnedStream:
         #: Those of the frame that was taken last, of a camera (True) and of a recording: where they have one
         #: name, neither waits for the other.
         self.turns: dict[bool, Turns] = {}
-
-
-class CropBeat:
-    """Lets the crops of a frame travel when it has more faces than the last one, or when it is time again."""
-
-    __slots__ = ("_captured", "_faces")
-
-    def __init__(self) -> None:
-        self._captured: int | None = None
-        self._faces = 0
-
-    def due(self, captured: int, faces: int) -> bool:
-        """Tell whether the crops of the next frame travel, which has so many faces that are embedded."""
-        before = self._captured
-        due = before is None or faces > self._faces or not 0 <= captured - before < _PERIOD
-        self._captured, self._faces = captured if due else before, faces
-        return due
 
 
 class Step(Enum):

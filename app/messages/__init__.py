@@ -12,6 +12,7 @@ from app.messages.coding import (
     MessageError,
     Milliseconds,
     Upgraders,
+    check_array,
     decode,
     encode,
     stream_name,
@@ -20,7 +21,7 @@ from app.messages.coding import (
 )
 from app.messages.dead_letter import DeadLetter
 from app.messages.enrolment import Enrolment
-from app.messages.faces import Faces, Gate
+from app.messages.faces import Faces, Gate, Lack
 from app.messages.frame import Frame, decode_frame, encode_frame
 from app.messages.identifications import Identifications
 from app.messages.person import Person, Template
@@ -39,6 +40,7 @@ __all__ = [
     "Frame",
     "Gate",
     "Identifications",
+    "Lack",
     "Message",
     "MessageError",
     "Milliseconds",
@@ -48,6 +50,7 @@ __all__ = [
     "Template",
     "Unnamed",
     "Upgraders",
+    "check_array",
     "decode",
     "decode_frame",
     "encode",

@@ -8,7 +8,7 @@ import numpy as np
 
 from app.messages.coding import Array, Count, Milliseconds, Pixels, StreamName, Text, Upgraders, check_array
 
-__all__ = ["Faces", "Gate"]
+__all__ = ["Faces", "Gate", "Lack"]
 
 
 class Gate(IntEnum):
@@ -20,6 +20,16 @@ class Gate(IntEnum):
     UNALIGNED = 3
     #: It passed, and was embedded on an earlier frame of its tracklet.
     FOLLOWED = 4
+
+
+class Lack(IntEnum):
+    """What a face lacks most for being a good picture (`app/models/quality.py`)."""
+
+    UNKNOWN = 0
+    SIZE = 1
+    SHARPNESS = 2
+    #: It is turned to the side, up or down.
+    FRONT = 3
 
 
 class Faces(msgspec.Struct, frozen=True, kw_only=True, eq=False, tag_field="v", tag=1):
@@ -56,6 +66,8 @@ class Faces(msgspec.Struct, frozen=True, kw_only=True, eq=False, tag_field="v", 
     tracklets: Array | None = None
     #: (N,) float32: how good each face is, 0 to 1 (`app/models/quality.py`). None of a program without it.
     quality: Array | None = None
+    #: (N,) uint8: what each face lacks most, a `Lack`. None of a program without it.
+    lacks: Array | None = None
 
     def __post_init__(self) -> None:
         count = len(self.crops)
@@ -68,6 +80,8 @@ class Faces(msgspec.Struct, frozen=True, kw_only=True, eq=False, tag_field="v", 
             check_array(self.tracklets, "tracklets", np.uint64, (count,))
         if self.quality is not None:
             check_array(self.quality, "quality", np.float32, (count,))
+        if self.lacks is not None:
+            check_array(self.lacks, "lacks", np.uint8, (count,))
 
     def __len__(self) -> int:
         return len(self.crops)

@@ -12,10 +12,19 @@ if find_spec("onnxruntime") is None:
 from app.models.chosen import Chosen, chosen_nets, prepare_nets
 from app.models.embedding import measure_traits, run_net
 from app.models.feed import SIZE, blob
-from app.models.images import Floats, Image, ImageError, decode_image, decode_jpeg, encode_jpeg, thumbnail
+from app.models.images import (
+    Floats,
+    Image,
+    ImageError,
+    decode_image,
+    decode_jpeg,
+    encode_jpeg,
+    patches,
+    thumbnail,
+)
 from app.models.onnx_file import NetError, check_net, check_sides, input_dims, inputs_of, read_net
 from app.models.pipeline import Analysis, Nets, Recogniser, load_recogniser
-from app.models.quality import appearance_of
+from app.models.quality import appearance_of, lacks_of
 
 __all__ = [
     "SIZE",
@@ -37,8 +46,10 @@ __all__ = [
     "encode_jpeg",
     "input_dims",
     "inputs_of",
+    "lacks_of",
     "load_recogniser",
     "measure_traits",
+    "patches",
     "prepare_nets",
     "read_net",
     "run_net",

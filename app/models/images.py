@@ -11,7 +11,16 @@ from PIL import ImageOps, UnidentifiedImageError
 
 from app.errors import OnlookerError
 
-__all__ = ["Floats", "Image", "ImageError", "decode_image", "decode_jpeg", "encode_jpeg", "thumbnail"]
+__all__ = [
+    "Floats",
+    "Image",
+    "ImageError",
+    "decode_image",
+    "decode_jpeg",
+    "encode_jpeg",
+    "patches",
+    "thumbnail",
+]
 
 #: (H, W, 3) uint8, blue-green-red, as OpenCV has it.
 Image = NDArray[np.uint8]
@@ -106,6 +115,25 @@ def _not_an_image(formats: tuple[str, ...], error: Exception) -> ImageError:
     kinds = " or ".join(formats)
     start = "cannot identify" if isinstance(error, UnidentifiedImageError) else "cannot decode"
     return ImageError(f"{start} the image: expected {kinds}, whole and undamaged", "not-an-image")
+
+
+def patches(image: Image, boxes: Floats) -> Floats:
+    """Return how the faces of `image` look, from afar: (N, 192) float32 of length one, without their mean.
+
+    The product of two is their correlation, whatever the light.
+
+    Args:
+        boxes: (N, 4) left, top, right, bottom, pixels; they may reach beyond the image.
+    """
+    height, width = image.shape[:2]
+    corners = np.clip(np.round(boxes), 0, [width, height, width, height]).astype(int)
+    seen = np.zeros((len(boxes), 192), np.float32)
+    for row, (left, top, right, bottom) in enumerate(corners.tolist()):
+        if left < right and top < bottom:
+            few = cv2.resize(image[top:bottom, left:right], (32, 32), interpolation=cv2.INTER_NEAREST)
+            seen[row] = cv2.resize(few, (8, 8), interpolation=cv2.INTER_AREA).ravel()
+    seen -= seen.mean(axis=1, keepdims=True)
+    return np.asarray(seen / np.maximum(np.linalg.norm(seen, axis=1, keepdims=True), 1e-6), np.float32)
 
 
 def thumbnail(image: Image) -> NDArray[np.uint8]:

@@ -17,11 +17,13 @@ How far a face is turned to the side makes no difference there beyond what its l
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
+from app.messages import Lack
 from app.models.detection import Detections
 from app.models.images import Floats, Image
 
-__all__ = ["appearance_of", "quality_of"]
+__all__ = ["appearance_of", "lacks_of", "quality_of"]
 
 #: Binary logarithms of the least and the largest distance of eyes, and sharpness, that make a difference.
 _SIZES, _SHARPNESS = (3.0, 5.5), (3.0, 7.5)
@@ -29,6 +31,9 @@ _SIZES, _SHARPNESS = (3.0, 5.5), (3.0, 7.5)
 _NOSE, _STRAIGHT, _NOD = 0.55, 0.03, 0.3
 #: The greatest length that makes a difference, where 1 is a good face's.
 _LONGEST = 1.1
+#: Of a face that lacks nothing, size and sharpness; and where the nose of one is that is turned away, from
+#: the middle of the eyes, in their distances.
+_LARGE, _SHARP, _ASIDE = 4.6, 6.5, 0.5
 #: What size, nod, score, sharpness and length weigh, where they are known, and what is added.
 _BY_DETECTION = np.array([0.113, -0.939, 0.781]), -0.628
 _BY_PIXELS = np.array([0.032, -1.213, 0.702, 0.053]), -0.492
@@ -63,6 +68,27 @@ def quality_of(
             length = np.clip((lengths[rows] - low) / (high - low), 0, _LONGEST)
             quality[rows] = _line(_BY_EMBEDDING, *known, length)
     return quality
+
+
+def lacks_of(detections: Detections, aligned: Image, embedded: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Return what each face lacks most for being a good picture, (N,) uint8: a `Lack`.
+
+    That of which the least part is there, where a face whose eyes are 24 pixels apart, that looks into the
+    camera and is as sharp as most of LFW lacks nothing; UNKNOWN for a face that was not embedded.
+    """
+    lacks = np.zeros(len(embedded), np.uint8)
+    for row in np.flatnonzero(embedded):
+        left, right, nose = detections.landmarks[row, :3]
+        distance = max(float(np.hypot(*(right - left))), 1e-3)
+        aside = abs(float((nose - (left + right) / 2) @ (right - left))) / distance**2
+        nod = float(_seen(detections)[1][row])
+        there = {
+            Lack.SIZE: (np.log2(distance) - _SIZES[0]) / (_LARGE - _SIZES[0]),
+            Lack.SHARPNESS: (_sharpness(aligned[row]) - _SHARPNESS[0]) / (_SHARP - _SHARPNESS[0]),
+            Lack.FRONT: 1 - max(aside / _ASIDE, nod / _NOD),
+        }
+        lacks[row] = min(there, key=lambda lack: there[lack])
+    return lacks
 
 
 def _seen(detections: Detections) -> tuple[Floats, Floats, Floats]:

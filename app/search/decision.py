@@ -21,6 +21,8 @@ class Match:
     similarity: float
     #: The nearest person, whether or not it is them.
     nearest: str | None
+    #: Cosine similarity to the person who is next; -1 where there is none.
+    runner_up: float = -1.0
 
 
 def decide(nearest: Nearest, threshold: float, margin: float) -> NDArray[np.bool_]:

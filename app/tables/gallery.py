@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from app.messages import Faces, Gate, Person
+from app.messages import Person
 from app.search import Index, Match, Nearest, decide
 
 __all__ = ["Gallery"]
@@ -45,6 +45,7 @@ class Gallery:
         #: By the length of the templates: an embedder has one, whatever else a message may bring.
         self._indexes: dict[int, Index] = {}
         self._stale = 0
+        self._version = 0
         self._revisions: deque[str] = deque(maxlen=_REMEMBERED)
         self._changed = asyncio.Condition()
         self._loading = asyncio.Lock()
@@ -60,6 +61,11 @@ class Gallery:
     def unreadable(self) -> Collection[str]:
         """Ids of enrolled people whom this program cannot read: it cannot name them, nor add to them."""
         return frozenset(self._unreadable)
+
+    @property
+    def version(self) -> int:
+        """A number that is another one whenever somebody has come, gone or changed."""
+        return self._version
 
     @property
     def templates(self) -> int:
@@ -93,6 +99,10 @@ class Gallery:
             self._unreadable &= self._overtaken
             self._unreadable |= set(unreadable) - self._overtaken
         await self._announce()
+
+    def has(self, person: str) -> bool:
+        """Tell whether somebody is enrolled, whom this program may be unable to read."""
+        return person in self._people or person in self._unreadable
 
     async def put(self, person: Person) -> None:
         """Add a person, or replace them."""
@@ -152,30 +162,18 @@ class Gallery:
             if all(owner is None or owner in index for owner in found.owners):
                 return self._matches(found)
 
-    async def name(self, faces: Faces) -> list[Match | None]:
-        """Find the person of every face of a frame; None for those without an embedding to compare."""
-        if faces.embedder != self.embedder:
-            return [None] * len(faces)
-        passed = [row for row in range(len(faces)) if faces.gates[row] == Gate.PASSED]
-        matches: list[Match | None] = [None] * len(faces)
-        if passed:
-            for row, match in zip(passed, await self.match(faces.embeddings[passed]), strict=True):
-                matches[row] = match
-        return matches
-
     def _matches(self, nearest: Nearest) -> list[Match]:
         named = decide(nearest, self.threshold, self.margin).tolist()
-        matches = []
-        for owner, similarity, is_them in zip(
-            nearest.owners, nearest.similarities.tolist(), named, strict=True
-        ):
-            if owner is None:
-                matches.append(_NOBODY)
-            elif is_them:
-                matches.append(Match(owner, self._people[owner].name, similarity, owner))
-            else:
-                matches.append(Match(None, None, similarity, owner))
-        return matches
+        found = zip(
+            nearest.owners, nearest.similarities.tolist(), nearest.runners_up.tolist(), named, strict=True
+        )
+        return [self._match(*columns) for columns in found]
+
+    def _match(self, owner: str | None, similarity: float, runner_up: float, is_them: bool) -> Match:
+        if owner is None:
+            return _NOBODY
+        name = self._people[owner].name if is_them else None
+        return Match(owner if is_them else None, name, similarity, owner, runner_up)
 
     def _overtake(self, person: str) -> None:
         if self._loading.locked():
@@ -202,5 +200,6 @@ class Gallery:
             index.remove(person)
 
     async def _announce(self) -> None:
+        self._version += 1
         async with self._changed:
             self._changed.notify_all()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from app.tracking.cuts import Cuts
 
-__all__ = ["Followed", "TrackletRules", "TrackletTracker"]
+__all__ = ["Followed", "Seen", "TrackletRules", "TrackletTracker"]
 
 Bools = NDArray[np.bool_]
 Grey = NDArray[np.uint8]
@@ -28,6 +28,16 @@ _LARGER = 1.7
 _CROSSING = 1.0
 #: What is newer counts for so much in the velocity.
 _FRESH = 0.5
+#: Two faces that look less alike from one frame to the next, from afar, may be of two people. Of the same
+#: one's 99 in 100 are above at 25 frames a second, and of different people one in four.
+_ALIKE = 0.85
+#: Milliseconds after which it is doubtful whether who is there again is the same.
+_AWAY = 500
+#: Milliseconds after which a face is embedded a second time: the first picture may be a poor one. From there
+#: on the time doubles.
+_SOON = 200
+#: Milliseconds between two pictures that are kept: the log of faces is the memory and must stay small.
+_PERIOD = 500
 #: Rows of a frame that a tracklet's number can tell apart.
 _ROWS = 4096
 
@@ -38,11 +48,11 @@ class TrackletRules:
 
     gap: a tracklet without a face for longer has ended.
     every: embed every face.
-    beat: a face that is followed is embedded again after so long.
+    beat: a face that is followed is embedded again after so long, and sooner while it is new.
     better: and where its quality is so much above the best that was embedded.
     """
 
-    gap: int = 1000
+    gap: int = 2000
     every: bool = False
     beat: int = 2000
     better: float = 0.1
@@ -54,24 +64,49 @@ class Followed:
 
     numbers: (N,) uint64, of each face's tracklet, by where it began: the same for who begins at one frame.
     due: (N,) bool, whether it is to be embedded.
+    pictured: (N,) bool, whether the picture of one that is due is to be kept.
     """
 
     numbers: NDArray[np.uint64]
     due: Bools
+    pictured: Bools
 
 
 @dataclass(slots=True, eq=False)
 class _Tracklet:
     number: int
+    begun: int
+    captured: int
     #: (4,) left, top, right, bottom, and by how much each edge moves in a millisecond.
     box: Floats
     velocity: Floats
-    captured: int
+    #: How the face looks from afar.
+    patch: Floats
     #: When its face was embedded last, and the best quality of those; None before.
     embedded: int | None = None
     best: float = 0.0
-    #: It has been so near to another one that it may be of somebody else now.
-    crossed: bool = False
+    #: When its picture was kept last.
+    pictured: int | None = None
+    #: It has been so near to another one, or away, or has changed so much, that it may be somebody else's.
+    doubtful: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a frame shows.
+
+    scene: (H, W) uint8, the whole picture in grey and small.
+    boxes: (N, 4) left, top, right, bottom, pixels.
+    patches: (N, P) of length one, how each face looks from afar; the product of two is how alike they look.
+    quality: (N,), of each face, as far as it is known before it is embedded.
+    passed: (N,), which faces are good enough to be embedded.
+    """
+
+    scene: Grey
+    boxes: Floats
+    patches: Floats
+    quality: Floats
+    passed: Bools
 
 
 class TrackletTracker:
@@ -83,48 +118,61 @@ class TrackletTracker:
         self._captured = 0
         self._cuts = Cuts()
 
-    def follow(
-        self, captured: int, offset: int, scene: Grey, boxes: Floats, quality: Floats, passed: Bools
-    ) -> Followed:
+    def follow(self, captured: int, offset: int, seen: Seen) -> Followed:
         """Take in the faces of a frame.
 
         Args:
             captured, offset: when the frame was captured, milliseconds, and its place on the log.
-            scene: (H, W) uint8, the whole picture in grey and small.
-            boxes: (N, 4) left, top, right, bottom, pixels.
-            quality: (N,), of each face, as far as it is known before it is embedded.
-            passed: (N,), which faces are good enough to be embedded.
         """
-        if self._cuts.between(scene) or captured < self._captured:
+        if self._cuts.between(seen.scene) or captured < self._captured:
             # Time that goes back is a recording that begins again.
             self._tracklets.clear()
         self._captured = captured
         self._tracklets = [one for one in self._tracklets if captured - one.captured <= self._rules.gap]
-        found = self._associate(captured, boxes)
+        found = self._associate(captured, seen)
         followed = [
-            found.get(row) or self._begin(offset * _ROWS + row, captured, box)
-            for row, box in enumerate(boxes)
+            found.get(row) or self._begin(offset * _ROWS + row, captured, seen, row)
+            for row in range(len(seen.boxes))
         ]
-        near = _near_others(boxes)
-        due = np.zeros(len(boxes), np.bool_)
-        for row, tracklet in enumerate(followed):
-            tracklet.crossed |= bool(near[row])
-            due[row] = passed[row] and self._is_due(tracklet, captured, float(quality[row]), bool(near[row]))
-        return Followed(np.array([one.number for one in followed], np.uint64), due)
+        near = _near_others(seen.boxes)
+        due, pictured = np.zeros((2, len(followed)), np.bool_)
+        for row in np.flatnonzero(seen.passed).tolist():
+            tracklet, quality = followed[row], float(seen.quality[row])
+            tracklet.doubtful |= bool(near[row])
+            better = quality >= tracklet.best + self._rules.better
+            due[row] = better or self._is_due(tracklet, captured, bool(near[row]))
+            pictured[row] = due[row] and (better or _is_unseen(tracklet, captured))
+            if due[row]:
+                tracklet.embedded, tracklet.doubtful = captured, bool(near[row])
+                tracklet.best = max(tracklet.best, quality)
+            if pictured[row]:
+                tracklet.pictured = captured
+        return Followed(np.array([one.number for one in followed], np.uint64), due, pictured)
 
-    def _begin(self, number: int, captured: int, box: Floats) -> _Tracklet:
-        tracklet = _Tracklet(number, box, np.zeros(4, np.float32), captured)
+    def begin_again(self, followed: Followed) -> None:
+        """Have those embedded again that were due on a frame of which nothing came."""
+        numbers = set(followed.numbers[followed.due].tolist())
+        for tracklet in self._tracklets:
+            if tracklet.number in numbers:
+                tracklet.embedded, tracklet.best = None, 0.0
+
+    def _begin(self, number: int, captured: int, seen: Seen, row: int) -> _Tracklet:
+        box = seen.boxes[row]
+        tracklet = _Tracklet(number, captured, captured, box, np.zeros(4, np.float32), seen.patches[row])
         self._tracklets.append(tracklet)
         return tracklet
 
-    def _associate(self, captured: int, boxes: Floats) -> dict[int, _Tracklet]:
+    def _associate(self, captured: int, seen: Seen) -> dict[int, _Tracklet]:
         """Return the tracklet of each face that goes on with one, by its row, moved to where that is."""
         found: dict[int, _Tracklet] = {}
         taken: set[int] = set()
-        for row, place in self._nearest_first(captured, boxes):
+        for row, place in self._nearest_first(captured, seen.boxes):
             if row not in found and place not in taken:
                 tracklet = self._tracklets[place]
-                _move(tracklet, boxes[row], captured)
+                alike = float(tracklet.patch @ seen.patches[row])
+                tracklet.doubtful |= captured - tracklet.captured > _AWAY or alike < _ALIKE
+                tracklet.patch = seen.patches[row]
+                _move(tracklet, seen.boxes[row], captured)
                 found[row] = tracklet
                 taken.add(place)
         return found
@@ -143,23 +191,22 @@ class TrackletTracker:
         order = np.argsort(distances[rows, places], kind="stable")
         return zip(rows[order].tolist(), places[order].tolist(), strict=True)
 
-    def _is_due(self, tracklet: _Tracklet, captured: int, quality: float, near: bool) -> bool:
-        """Tell whether a face is to be embedded, and take note that it is.
+    def _is_due(self, tracklet: _Tracklet, captured: int, near: bool) -> bool:
+        """Tell whether a face is to be embedded that is no better than before.
 
         Where two have met, it is seen who is who when they part.
         """
         before = tracklet.embedded
-        due = (
+        return (
             self._rules.every
             or before is None
-            or (tracklet.crossed and not near)
-            or captured - before >= self._rules.beat
-            or quality >= tracklet.best + self._rules.better
+            or (tracklet.doubtful and not near)
+            or captured - before >= min(max(_SOON, before - tracklet.begun), self._rules.beat)
         )
-        if due:
-            tracklet.embedded, tracklet.crossed = captured, near
-            tracklet.best = max(tracklet.best, quality)
-        return due
+
+
+def _is_unseen(tracklet: _Tracklet, captured: int) -> bool:
+    return tracklet.pictured is None or captured - tracklet.pictured >= _PERIOD
 
 
 def _move(tracklet: _Tracklet, box: Floats, captured: int) -> None:

@@ -147,7 +147,7 @@ def test_a_face_is_in_doubt_from_six_tenths_of_the_threshold_on(
         data_dir=tmp_path, weights_dir=ROOT / "weights", threshold=threshold, sighting_gap=2.5
     )
     rules = create_app(settings).components.partitions._rules
-    assert (rules.low_threshold, rules.gap) == (pytest.approx(low), 2500)
+    assert (rules.doubt, rules.gap) == (pytest.approx(low), 2500)
 
 
 async def test_streams_are_known_when_what_is_on_the_log_has_been_read(tmp_path: Path) -> None:

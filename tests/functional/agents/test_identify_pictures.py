@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from aiokafka.errors import MessageSizeTooLargeError
 from makers import EMBEDDER, THRESHOLD, axis
+from numpy.typing import NDArray
 from settled import settled
 from studio import until
 from workbench import Desk, Stage, faces_of
 
 from app.kafka.delivery import Position
-from app.messages import Faces
 from app.models.pipeline import Gate
 from app.search import Match
 from app.tables.gallery import Gallery
@@ -25,10 +25,13 @@ class Fickle(Gallery):
         super().__init__(EMBEDDER, THRESHOLD, 0.05)
         self.asked = 0
 
-    async def name(self, faces: Faces) -> list[Match | None]:
+    async def match(self, embeddings: NDArray[np.floating]) -> list[Match]:
         self.asked += 1
         person = f"person-{self.asked}"
-        return [Match(person, person.title(), 0.8, person)] * len(faces)
+        return [Match(person, person.title(), 0.8, person)] * len(embeddings)
+
+    def has(self, person: str) -> bool:
+        return True
 
 
 @pytest.fixture
@@ -70,7 +73,7 @@ async def test_who_was_compared_with_nobody_has_no_similarity(desk: Desk) -> Non
     gates = np.array([Gate.PASSED, Gate.SMALL, Gate.PASSED], np.uint8)
     async with desk.context as agent:
         await desk.send(agent, *faces_of(axis(0, 5, 0.8), axis(1), axis(1, 6, 0.1), count=1, gates=gates))
-        await desk.send(agent, *faces_of(axis(0), count=1, start=1, embedder="other@01234567"))
+        await desk.send(agent, *faces_of(axis(0), count=1, start=20, embedder="other@01234567"))
         await desk.taken_in(2)
     first, second = desk.identifications()
     assert first.people == ["ada", None, None]

@@ -27,6 +27,8 @@ from app.models.images import Floats, Image, ImageError, decode_jpeg, encode_jpe
 BAD = 999
 #: What the gate says of the faces of every picture.
 GATES = np.array([Gate.PASSED, Gate.SMALL, Gate.PASSED], np.uint8)
+#: None of their pictures are to travel.
+NONE = np.zeros(3, np.bool_)
 
 
 class Nets:
@@ -196,7 +198,7 @@ async def test_faces_are_embedded_together_and_chosen_crops_travel() -> None:
     nets = Nets()
     with pool_of(nets) as pool:
         looked = [one for one in await pool.look([frame(64), frame(80)]) if isinstance(one, Looked)]
-        first, second = await pool.embed(looked, [False, True])
+        first, second = await pool.embed(looked, [NONE, GATES == Gate.PASSED])
     assert isinstance(first, Embedded)
     assert isinstance(second, Embedded)
     assert nets.embedded == [[64, 80]]
@@ -217,13 +219,13 @@ async def test_faces_that_cannot_be_embedded_leave_others_alone(beside: int) -> 
         (good,) = await pool.look([frame(64)])
         assert isinstance(good, Looked)
         bad = replace(good, image=np.zeros((48, BAD, 3), np.uint8))
-        made = await pool.embed([*[good] * beside, bad], [True] * (beside + 1))
+        made = await pool.embed([*[good] * beside, bad], [NONE] * (beside + 1))
     assert [type(one) for one in made] == [Embedded] * beside + [RuntimeError]
     assert nets.checked == 1
     with pool_of(nets) as pool:
         nets.gone = True
         with pytest.raises(NetsError):
-            await pool.embed([good], [True])
+            await pool.embed([good], [NONE])
 
 
 async def test_whether_a_frame_is_too_old_is_judged_when_its_turn_comes(clock: Clock) -> None:
@@ -296,7 +298,7 @@ async def test_room_is_taken_for_each_stage_and_held_for_no_longer() -> None:
     with pool_of(Nets(), room=room) as pool:
         looked = await pool.look([frame(64), frame(65)])
         assert taken == [True, False]
-        await pool.embed([one for one in looked if isinstance(one, Looked)], [False, False])
+        await pool.embed([one for one in looked if isinstance(one, Looked)], [NONE, NONE])
         assert taken == [True, False, True, False]
 
 
@@ -307,6 +309,7 @@ async def test_where_there_is_nothing_to_embed_nobody_waits_for_room() -> None:
 
     with pool_of(Nets(), room=asynccontextmanager(no_room)) as pool:
         image, small = np.zeros((48, 64, 3), np.uint8), np.full(3, Gate.SMALL, np.uint8)
-        looked = Looked(image, _found(64), small, np.zeros(3, np.float32), np.zeros((18, 32), np.uint8), {})
-        [found] = await pool.embed([looked], [True])
+        scene, patches = np.zeros((18, 32), np.uint8), np.zeros((3, 192), np.float32)
+        looked = Looked(image, _found(64), small, np.zeros(3, np.float32), patches, scene, {})
+        [found] = await pool.embed([looked], [NONE])
     assert isinstance(found, Embedded) and found.crops == [None] * 3

@@ -9,14 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from machine import patience
 from makers import make_frame, make_received
+from watch import RULES
 
 from app.agents.lanes import FrameWork, Lane
 from app.agents.monitor import StreamMonitor
 from app.agents.stream import OwnedStream, Step
 from app.tracking.tracklets import TrackletRules
-from app.tracking.visits import VisitRules, VisitTracker
-
-RULES = VisitRules(gap=3000, update=1000, unknown_frames=5, low_threshold=0.3)
+from app.tracking.visits import VisitTracker
 
 
 class Desk:

@@ -8,9 +8,11 @@ import pytest
 from machine import patience
 from makers import KeptDelivery, make_received, make_sighting, make_status, newer
 from studio import until
+from watch import RULES
 
 from app.agents import partitions as module
 from app.agents.partitions import OwnedPartition, Partitions
+from app.agents.stream import OwnedStream
 from app.kafka.checkpoints import Stored
 from app.kafka.dead_letters import DeadLetters
 from app.kafka.ledger import Ledger
@@ -18,12 +20,11 @@ from app.messages import Checkpoint, DeadLetter, MessageError, StreamStatus, dec
 from app.metrics import Metrics
 from app.settings import Settings
 from app.topics import Topics
-from app.tracking.state import Mark, StreamState, Visit, read_state, write_state
+from app.tracking.state import Mark, StreamState, Visit, write_state
 from app.tracking.tracklets import TrackletRules
-from app.tracking.visits import VisitRules
 
 TOPICS = Topics(Settings())
-RULES = VisitRules(gap=3000, update=1000, unknown_frames=5, low_threshold=0.3)
+NOTHING = write_state(StreamState())
 
 
 class Log:
@@ -109,8 +110,12 @@ def stored(stream: str, next: int, partition: int = 0, state: bytes | None = Non
 
 
 def state_of(stream: str) -> StreamState:
-    visit = Visit(make_sighting(stream=stream), None)
+    visit = Visit(sighting=make_sighting(stream=stream))
     return StreamState(recorded=Mark(4, 1000), visits=[visit])
+
+
+def written(stream: OwnedStream) -> bytes:
+    return write_state(stream.tracker.state)
 
 
 async def settle() -> None:
@@ -132,7 +137,7 @@ async def test_what_is_assigned_is_opened_in_the_background(desk: Desk) -> None:
     await until(lambda: first.open.is_set() and second.open.is_set())
     assert {name: stream.next for name, stream in first.streams.items()} == {"door": 7}
     assert {name: stream.next for name, stream in second.streams.items()} == {"yard": 3, "roof": 9}
-    assert first.streams["door"].tracker.state == state_of("door")
+    assert written(first.streams["door"]) == write_state(state_of("door"))
     assert not first.streams["door"].changed
 
 
@@ -164,7 +169,7 @@ async def test_a_stream_that_is_new_begins_with_nothing_and_is_the_same_from_the
     (partition,) = await desk.assign(2)
     stream = partition.stream("door")
     assert (stream.name, stream.next, stream.heard, stream.changed) == ("door", 0, None, False)
-    assert (stream.monitor.partition, stream.tracker.state) == (2, StreamState())
+    assert (stream.monitor.partition, written(stream)) == (2, NOTHING)
     assert partition.stream("door") is stream
     other = partition.stream("yard")
     assert desk.partitions.monitors == [stream.monitor, other.monitor]
@@ -204,7 +209,7 @@ async def test_what_has_changed_is_written_and_its_faces_are_done_then(desk: Des
     await desk.partitions.checkpoint()
     assert desk.log.names() == [["door", "yard"]]
     assert {(one.partition, one.next) for one in desk.log.written[0]} == {(0, 5)}
-    assert [read_state(one.state) for one in desk.log.written[0]] == [StreamState()] * 2
+    assert [one.state for one in desk.log.written[0]] == [NOTHING] * 2
     assert desk.ledger.committable() == {("faces", 0): 5}
     desk.take_in(partition, 2, "door")
     await desk.partitions.checkpoint()
@@ -401,7 +406,7 @@ async def test_a_checkpoint_that_cannot_be_read_lets_its_own_stream_begin_anew(
     assert {name: one.next for name, one in first.streams.items()} == {"yard": 3, "roof": 9}
     assert {name: one.next for name, one in second.streams.items()} == {"hall": 2}
     door = first.stream("door")
-    assert (door.next, door.tracker.state) == (0, StreamState())
+    assert (door.next, written(door)) == (0, NOTHING)
     (letter,) = desk.dead_letters()
     assert (letter.topic, letter.offset, letter.key, letter.value) == (
         TOPICS.checkpoints.name, 5, b"door", None,
@@ -415,7 +420,8 @@ async def test_what_a_partition_writes_is_what_the_next_worker_opens(desk: Desk)
     desk.take_in(partition, 5, "door")
     partition.stream("door").tracker.state = state_of("door")
     await desk.partitions.checkpoint()
-    (written,) = desk.log.written[0]
-    desk.log.stored = {0: [Stored(make_received(), written)]}
+    (checkpoint,) = desk.log.written[0]
+    desk.log.stored = {0: [Stored(make_received(), checkpoint)]}
     (again,) = await desk.assign(0)
-    assert (again.streams["door"].next, again.streams["door"].tracker.state) == (5, state_of("door"))
+    door = again.streams["door"]
+    assert (door.next, written(door)) == (5, write_state(state_of("door")))

@@ -45,7 +45,7 @@ def test_what_was_written_is_read(name: str) -> None:
 
 
 def test_a_state_is_read_from_its_checkpoint() -> None:
-    assert read_state(decode(Checkpoint, stored("v1/checkpoint")).state) == GOLDEN["v1/state"]
+    assert same(read_state(decode(Checkpoint, stored("v1/checkpoint")).state), GOLDEN["v1/state"])
 
 
 @pytest.mark.parametrize("name", TODAY)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from makers import DIMENSION, EMBEDDER, axis, make_faces, make_person, make_template
+from makers import DIMENSION, EMBEDDER, axis, make_person, make_template
 
-from app.messages import Gate, Person
+from app.messages import Person
 from app.search import Index, Match, Nearest
 from app.tables import gallery as module
 from app.tables.gallery import Gallery
@@ -80,20 +80,26 @@ async def test_changes_are_seen_at_once(gallery: Gallery) -> None:
     assert not gallery.people
 
 
-async def test_only_embedded_faces_are_named(gallery: Gallery) -> None:
-    gates = np.array([Gate.PASSED, Gate.SMALL, Gate.PASSED], np.uint8)
-    faces = make_faces([axis(0), axis(1), axis(7)], gates=gates)
-    first, second, third = await gallery.name(faces)
-    assert first and first.person == "ada"
-    assert second is None
-    assert third and third.person is None
-    assert await gallery.name(make_faces()) == []
+async def test_a_match_says_how_near_the_next_person_is(gallery: Gallery) -> None:
+    (match,) = await gallery.match(np.stack([axis(0, 1, 0.8)]))
+    assert (match.nearest, match.person) == ("ada", "ada")
+    assert (match.similarity, match.runner_up) == pytest.approx((0.8, 0.6), abs=1e-3)
 
 
-async def test_faces_of_another_embedder_are_not_compared(gallery: Gallery) -> None:
-    same_size = make_faces([axis(0)], embedder="other@01234567")
-    longer = make_faces([np.ones(12) / np.sqrt(12)], embedder="other@01234567")
-    assert await gallery.name(same_size) == await gallery.name(longer) == [None]
+async def test_its_version_is_another_one_whenever_people_change(gallery: Gallery) -> None:
+    versions = [gallery.version]
+    await gallery.put(make_person("carl", axis(3)))
+    versions.append(gallery.version)
+    await gallery.remove("carl")
+    versions.append(gallery.version)
+    await gallery.load([])
+    versions.append(gallery.version)
+    assert len(set(versions)) == 4
+
+
+async def test_it_has_those_too_whom_it_cannot_read(gallery: Gallery) -> None:
+    await gallery.leave_out("eve")
+    assert [gallery.has(person) for person in ("ada", "eve", "carl")] == [True, True, False]
 
 
 async def test_who_waits_is_told(gallery: Gallery) -> None:

@@ -1,24 +1,38 @@
 """The state of a stream is the same when it is read again, and nothing else passes for one."""
 
+from typing import Any
+
 import msgspec
+import numpy as np
 import pytest
+from golden import same, stored
 from hypothesis import given
 from hypothesis import strategies as st
-from makers import START, make_sighting
+from makers import EMBEDDER, START, axis, make_sighting
 
 from app.messages import Checkpoint, MessageError, decode, encode, version
-from app.tracking.state import Mark, StreamState, Visit, read_state, write_state
+from app.tracking.state import Mark, Place, StreamState, Template, Visit, read_state, write_state
+from app.tracking.templates import with_face
 
 KNOWN = version(StreamState)
 
 
 def make_state() -> StreamState:
-    open_visit = Visit(make_sighting(crop=b"\xff\xd8\xff crop", crop_score=0.8), START + 500)
+    open_visit = Visit(
+        sighting=make_sighting(crop=b"\xff\xd8\xff crop", crop_score=0.8),
+        published=START + 500,
+        template=with_face(None, EMBEDDER, axis(0), 0.75),
+        tracklets={2**40 + 1: START + 400},
+        beside=["b" * 24],
+        place=Place(True, 1.5, 2.0, 30.0, 40.0),
+        lack=2,
+        similarity=0.5,
+    )
     return StreamState(
         live=Mark(7, START),
         visits=[
             open_visit,
-            Visit(make_sighting(id="b" * 24, person=None, name=None, score=None), None, True),
+            Visit(sighting=make_sighting(id="b" * 24, person=None, name=None, score=None), closed=True),
         ],
         pending=[make_sighting(open=False, revision=12)],
     )
@@ -27,25 +41,25 @@ def make_state() -> StreamState:
 def test_a_state_is_the_same_when_it_is_read_again() -> None:
     state = make_state()
     read = read_state(write_state(state))
-    assert read == state
+    assert same(read, state)
     assert (read.live, read.recorded) == (Mark(7, START), None)
     assert [visit.closed for visit in read.visits] == [False, True]
 
 
 def test_a_stream_of_which_nothing_is_known_is_the_same_too() -> None:
-    assert read_state(write_state(StreamState())) == StreamState()
+    assert same(read_state(write_state(StreamState())), StreamState())
 
 
 def test_two_streams_share_nothing() -> None:
     one, other = StreamState(), StreamState()
-    one.visits.append(Visit(make_sighting(), None))
+    one.visits.append(Visit(sighting=make_sighting()))
     one.pending.append(make_sighting())
     assert (other.visits, other.pending) == ([], [])
 
 
 def test_it_travels_in_a_checkpoint() -> None:
     written = Checkpoint(stream="door", partition=0, next=3, state=write_state(make_state()))
-    assert read_state(decode(Checkpoint, encode(written)).state) == make_state()
+    assert same(read_state(decode(Checkpoint, encode(written)).state), make_state())
 
 
 def test_a_state_says_its_version() -> None:
@@ -86,6 +100,7 @@ def test_a_state_without_a_version_is_none(kept: set[str]) -> None:
         {"visits": None},
         {"visits": [{}]},
         {"pending": [1]},
+        {"visits": [{"sighting": {}}]},
     ],
     ids=str,
 )
@@ -93,6 +108,26 @@ def test_a_state_with_something_else_in_it_is_not_read(fields: dict[str, object]
     whole = msgspec.msgpack.decode(write_state(make_state()))
     with pytest.raises(MessageError):
         read_state(msgspec.msgpack.encode(whole | fields))
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        (np.ones(4, np.float32), np.ones((2, 5), np.float16), np.ones(2, np.float32)),
+        (np.ones(4, np.float32), np.ones((2, 4), np.float16), np.ones(3, np.float32)),
+        (np.full(4, np.nan, np.float32), np.ones((2, 4), np.float16), np.ones(2, np.float32)),
+    ],
+    ids=["other lengths", "other counts", "no numbers"],
+)
+def test_a_template_whose_parts_do_not_belong_together_is_none(template: tuple[Any, ...]) -> None:
+    with pytest.raises(ValueError, match=r"vector|embeddings|quality"):
+        Template(EMBEDDER, *template)
+
+
+def test_a_state_of_a_program_that_knew_names_alone_is_read() -> None:
+    """Its visits go on: they have no template, and are found by the name that others get."""
+    (visit,) = (one for one in read_state(stored("v1/state")).visits if one.published)
+    assert (visit.sighting.person, visit.template, visit.tracklets) == ("ada", None, {})
 
 
 @given(data=st.binary(max_size=200))
@@ -131,4 +166,4 @@ def _read_or_refuse(data: bytes) -> None:
         assert error.reason in ("malformed", "unknown-schema")
         assert "StreamState" in str(error)
     else:
-        assert read_state(write_state(state)) == state
+        assert write_state(read_state(write_state(state))) == write_state(state)

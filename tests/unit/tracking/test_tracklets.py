@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.tracking.cuts import Cuts
-from app.tracking.tracklets import Followed, TrackletRules, TrackletTracker
+from app.tracking.tracklets import Followed, Seen, TrackletRules, TrackletTracker
 
 SIZE = 40.0
 
@@ -27,20 +27,21 @@ class Camera:
         *middles: Sequence[float],
         quality: Sequence[float] | None = None,
         passed: Sequence[bool] | None = None,
+        looks: Sequence[int] | None = None,
         cut: bool = False,
     ) -> Followed:
-        """Show faces of one size, by their middles; return what is known of them."""
+        """Show faces of one size, by their middles, which look alike unless told; return what is known."""
         self.cut ^= cut
         boxes = np.array([(x - SIZE / 2, y - SIZE / 2, x + SIZE / 2, y + SIZE / 2) for x, y in middles])
         count = len(middles)
-        followed = self.tracker.follow(
-            self.captured,
-            self.offset,
+        seen = Seen(
             np.full((18, 32), 200 if self.cut else 20, np.uint8),
             boxes.reshape(-1, 4).astype(np.float32),
+            np.eye(8, dtype=np.float32)[[0] * count if looks is None else [*looks]],
             np.array([0.5] * count if quality is None else quality, np.float32),
             np.array([True] * count if passed is None else passed, np.bool_),
         )
+        followed = self.tracker.follow(self.captured, self.offset, seen)
         self.offset += 1
         self.captured += self.period
         return followed
@@ -58,7 +59,8 @@ def test_a_face_that_moves_is_the_same_and_embedded_once() -> None:
     camera = Camera()
     found = [camera.frame((100 + 15 * step, 80)) for step in range(10)]
     assert len({tuple(numbers(one)) for one in found}) == 1
-    assert [due(one) for one in found] == [[True], *[[False]] * 9]
+    # At first sight, after 0.2 s, and then after twice the time.
+    assert [step for step, one in enumerate(found) if due(one) == [True]] == [0, 2, 4, 8]
 
 
 def test_a_small_face_may_go_farther_than_its_size_between_two_frames() -> None:
@@ -77,11 +79,11 @@ def test_somebody_else_elsewhere_is_another_one() -> None:
 
 def test_a_face_that_is_suddenly_much_larger_is_another_one() -> None:
     tracker = TrackletTracker(TrackletRules())
-    quality, passed = np.array([0.5], np.float32), np.array([True])
+    one, true = np.ones((1, 1), np.float32), np.array([True])
     small, large = (np.array([(50 - side, 50 - side, 50 + side, 50 + side)], np.float32) for side in (20, 50))
     scene = np.zeros((18, 32), np.uint8)
-    [first] = numbers(tracker.follow(0, 0, scene, small, quality, passed))
-    assert numbers(tracker.follow(100, 1, scene, large, quality, passed)) != [first]
+    [first] = numbers(tracker.follow(0, 0, Seen(scene, small, one, one[0], true)))
+    assert numbers(tracker.follow(100, 1, Seen(scene, large, one, one[0], true))) != [first]
 
 
 def test_who_walk_past_each_other_keep_their_ways_and_are_looked_at_when_they_part() -> None:
@@ -90,7 +92,7 @@ def test_who_walk_past_each_other_keep_their_ways_and_are_looked_at_when_they_pa
     assert len({tuple(numbers(one)) for one in found}) == 1
     embedded = [step for step, one in enumerate(found) if any(due(one))]
     # Nearer than a size on the fifth frame alone.
-    assert embedded == [0, 6]
+    assert embedded == [0, 2, 4, 6]
     assert due(found[6]) == [True, True]
 
 
@@ -130,14 +132,47 @@ def test_numbers_are_those_of_the_frames_whoever_follows_them() -> None:
 
 def test_a_face_is_embedded_again_after_a_beat() -> None:
     camera = Camera(beat=500)
-    assert [due(camera.frame((100, 80)))[0] for _ in range(11)] == [True, *[False] * 4] * 2 + [True]
+    found = [step for step in range(20) if due(camera.frame((100, 80))) == [True]]
+    assert found == [0, 2, 4, 8, 13, 18]
 
 
 def test_a_clearly_better_face_is_embedded_and_is_the_one_to_be_bettered() -> None:
-    camera = Camera(better=0.1, beat=60_000)
+    camera = Camera(period=10, better=0.1, beat=60_000)
     qualities = (0.5, 0.55, 0.62, 0.66, 0.4, 0.75)
     found = [due(camera.frame((100, 80), quality=[quality]))[0] for quality in qualities]
     assert found == [True, False, True, False, False, True]
+
+
+def test_a_face_that_looks_different_all_at_once_is_embedded() -> None:
+    """Somebody else may be where somebody was: a cut, or few frames a second."""
+    camera = Camera(period=10, beat=60_000)
+    found = [due(camera.frame((100, 80), looks=[look])) for look in (0, 0, 1, 1, 0)]
+    assert found == [[True], [False], [True], [False], [True]]
+
+
+def test_who_was_out_of_sight_is_embedded_when_they_are_there_again() -> None:
+    camera = Camera(period=10, beat=60_000)
+    before = camera.frame((100, 80))
+    camera.captured += 600
+    after = camera.frame((100, 80))
+    assert (numbers(after), due(after)) == (numbers(before), [True])
+    assert due(camera.frame((100, 80))) == [False]
+
+
+def test_pictures_are_kept_of_the_first_of_better_ones_and_now_and_then() -> None:
+    camera = Camera(every=True)
+    qualities = [0.5, 0.5, 0.5, 0.65, *[0.5] * 8]
+    found = [camera.frame((100, 80), quality=[quality]) for quality in qualities]
+    assert [step for step, one in enumerate(found) if one.pictured[0]] == [0, 3, 8]
+
+
+def test_what_came_to_nothing_is_embedded_at_the_next_frame() -> None:
+    camera = Camera()
+    found = camera.frame((100, 80), (300, 80))
+    camera.tracker.begin_again(found)
+    assert due(camera.frame((100, 80), (300, 80))) == [True, True]
+    camera.tracker.begin_again(camera.frame((100, 80), (300, 80)))
+    assert due(camera.frame((100, 80))) == [True]
 
 
 def test_what_does_not_pass_is_followed_and_embedded_as_soon_as_it_passes() -> None:
