@@ -53,7 +53,7 @@ async def followed(settings: Settings, path: Path) -> AsyncIterator[History]:
 async def ids(history: History) -> list[str]:
     """Return whom it knows; nothing while it cannot be read."""
     try:
-        return sorted(sighting.id for sighting in await history.find(Query(limit=1000)))
+        return sorted(sighting.id for sighting in (await history.find(Query(), limit=1000)).sightings)
     except HistoryUnavailableError:
         return []
 
@@ -85,7 +85,7 @@ async def test_a_history_found_damaged_is_read_from_the_log_again(
     async with followed(settings, path) as history:
         if asked:
             with pytest.raises(HistoryUnavailableError):
-                await history.find(Query(limit=1000))
+                await history.find(Query(), limit=1000)
         await write(settings, LATER)
         await until_known(history, [*NAMES, *LATER])
         assert "is built again" in caplog.text

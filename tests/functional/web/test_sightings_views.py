@@ -35,9 +35,12 @@ async def test_a_sighting_as_it_is_told(client: Any, log: SightingLog) -> None:
         "sightings": [
             {
                 "id": "a", "stream": "door", "person": "ada", "name": "Ada", "first": START,
-                "last": START + 1000, "frames": 10, "score": 0.81, "open": True, "crop": "/sightings/a.jpg",
+                "last": START + 1000, "frames": 10, "faces": 0, "score": 0.81, "quality": None,
+                "confidence": None, "unnamed": None, "changes": [], "merged": None, "open": True,
+                "crop": "/sightings/a.jpg",
             }
         ],
+        "next": None,
         "complete": False,
     }  # fmt: skip
     response = await client.get("/sightings/a.jpg")
