@@ -61,15 +61,16 @@ class SightingViews:
         with available():
             sighting = await self._history.get(request.match_info["id"])
         if sighting is None:
-            raise api_error(404, "no-such-sighting", "there is no such sighting", complete=complete)
+            raise _no_such_sighting("there is no such sighting", complete)
         return web.json_response({**sighting_to_json(sighting), "complete": complete})
 
     async def crop(self, request: web.Request) -> web.Response:
         """Return the best aligned face of a sighting."""
+        complete = self._history.complete
         with available():
             sighting = await self._history.get(request.match_info["id"])
         if sighting is None or not sighting.crop:
-            raise api_error(404, "no-such-sighting", "there is no such sighting, or no picture of it")
+            raise _no_such_sighting("there is no such sighting, or no picture of it", complete)
         return web.Response(body=sighting.crop, content_type="image/jpeg")
 
 
@@ -102,6 +103,10 @@ def sighting_to_json(sighting: Sighting) -> dict[str, Any]:
         "open": sighting.open,
         "crop": f"/sightings/{sighting.id}.jpg" if sighting.crop else None,
     }
+
+
+def _no_such_sighting(detail: str, complete: bool) -> web.HTTPException:
+    return api_error(404, "no-such-sighting", detail, complete=complete)
 
 
 def _unnamed_to_json(unnamed: Unnamed | None) -> dict[str, Any] | None:

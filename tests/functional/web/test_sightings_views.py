@@ -109,7 +109,7 @@ async def test_a_list_says_whether_it_is_complete(client: Any, log: SightingLog)
         follower.complete = complete
         answer = await (await client.get("/sightings")).json()
         assert (len(answer["sightings"]), answer["complete"]) == (1, complete)
-        for path, status in (("/sightings/a", 200), ("/sightings/b", 404)):
+        for path, status in (("/sightings/a", 200), ("/sightings/b", 404), ("/sightings/b.jpg", 404)):
             response = await client.get(path)
             assert (response.status, (await response.json())["complete"]) == (status, complete)
 
