@@ -36,13 +36,13 @@ _RETRY = 1.0
 _LONGEST_CHAIN = 100
 
 #: The indexes hold all that is asked about a sighting: its row, heavy with a picture, is read only where it
-#: is wanted.
+#: is wanted. Of a table WITHOUT ROWID it would be read always.
 _TABLES = """
 CREATE TABLE sightings (
     id TEXT PRIMARY KEY, stream TEXT NOT NULL, person TEXT, name TEXT, first INTEGER NOT NULL,
     last INTEGER NOT NULL, open INTEGER NOT NULL, merged TEXT, revision INTEGER NOT NULL,
     partition INTEGER NOT NULL, offset INTEGER NOT NULL, message BLOB NOT NULL
-) WITHOUT ROWID;
+);
 CREATE INDEX by_time ON sightings (last, id, first, person, merged);
 CREATE INDEX by_person ON sightings (person, last, id, first, stream, name, open, merged);
 CREATE INDEX by_stream ON sightings (stream, last, id, first, person, name, open, merged);

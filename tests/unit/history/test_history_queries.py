@@ -48,6 +48,14 @@ def test_a_page_is_read_in_its_order_from_an_index(
     assert "INDEX by_person" in step or "INDEX by_stream" in step or not (query.person or query.stream)
 
 
+@pytest.mark.parametrize("query", QUERIES, ids=str)
+def test_the_row_of_what_is_not_wanted_is_not_read(tables: sqlite3.Connection, query: Query) -> None:
+    """It holds a picture; what is long ago is found by passing over what came after it."""
+    sql, values = select_page(query, None, 10)
+    steps = [operation for _, operation, *_ in tables.execute(f"EXPLAIN {sql}", values)]
+    assert "DeferredSeek" in steps
+
+
 @pytest.mark.parametrize("query", [query for query in QUERIES if query.person or query.stream], ids=str)
 def test_a_timeline_reads_one_persons_or_streams_part_of_an_index_alone(
     tables: sqlite3.Connection, query: Query
