@@ -38,7 +38,16 @@ from app.settings import Settings, load_settings
 from app.tables import AwaitedTable, Gallery, Identities, PatientTableManager
 from app.topics import MAX_MESSAGE_BYTES, Topics, TopicSpec
 from app.tracking import NamingRules, TrackletRules, VisitRules
-from app.web import EventViews, HealthViews, PeopleViews, Readiness, SightingViews, StreamViews, mount
+from app.web import (
+    EventViews,
+    HealthViews,
+    PeopleViews,
+    Readiness,
+    SightingViews,
+    StreamViews,
+    TimelineViews,
+    mount,
+)
 from app.web.live import Hub, LiveSocket
 from app.worker import OnlookerWorker, accept_app_after_command
 
@@ -247,6 +256,7 @@ class Components:
             StreamViews(self.streams, self.gallery, self.hub),
             LiveSocket(self.streams, self.hub),
             SightingViews(self.history),
+            TimelineViews(self.history, self.gallery, self.streams),
             EventViews(self.history),
         )
         server = cast(Web, self._app.web).web_app

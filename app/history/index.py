@@ -12,12 +12,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
+
 from app.errors import OnlookerError, one_line
+from app.history.queries import Cursor, Page, Query, select_page, select_spans
+from app.history.timeline import Bar, join_bars
 from app.kafka import Follower, ReadFrom
 from app.messages import MessageError, Sighting, decode, encode, version
 from app.sqlite import Schema, discard, is_damage, open_database
 
-__all__ = ["Entry", "History", "HistoryUnavailableError", "Query"]
+__all__ = ["Entry", "History", "HistoryUnavailableError"]
 
 T = TypeVar("T")
 #: Partition, offset and value.
@@ -25,36 +29,38 @@ Record = tuple[int, int, bytes | None]
 
 _log = logging.getLogger(__name__)
 
-#: Stands for somebody unknown in a query, where None stands for anybody.
-UNKNOWN = "unknown"
-
 #: Seconds after which a disk that takes nothing is tried again.
 _RETRY = 1.0
 
+#: Sightings that are gone through to find the one that another is part of in the end.
+_LONGEST_CHAIN = 100
+
+#: The indexes hold all that is asked about a sighting: its row, heavy with a picture, is read only where it
+#: is wanted. Of a table WITHOUT ROWID it would be read always.
 _TABLES = """
 CREATE TABLE sightings (
-    id TEXT PRIMARY KEY, stream TEXT NOT NULL, person TEXT, first INTEGER NOT NULL, last INTEGER NOT NULL,
-    open INTEGER NOT NULL, revision INTEGER NOT NULL, partition INTEGER NOT NULL, offset INTEGER NOT NULL,
-    message BLOB NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX by_time ON sightings (last);
-CREATE INDEX by_person ON sightings (person, last);
-CREATE INDEX by_stream ON sightings (stream, last);
+    id TEXT PRIMARY KEY, stream TEXT NOT NULL, person TEXT, name TEXT, first INTEGER NOT NULL,
+    last INTEGER NOT NULL, open INTEGER NOT NULL, merged TEXT, revision INTEGER NOT NULL,
+    partition INTEGER NOT NULL, offset INTEGER NOT NULL, message BLOB NOT NULL
+);
+CREATE INDEX by_time ON sightings (last, id, first, person, merged);
+CREATE INDEX by_person ON sightings (person, last, id, first, stream, name, open, merged);
+CREATE INDEX by_stream ON sightings (stream, last, id, first, person, name, open, merged);
 CREATE INDEX by_place ON sightings (partition, offset);
 CREATE TABLE positions (partition INTEGER PRIMARY KEY, next INTEGER NOT NULL);
 CREATE TABLE origin (log TEXT NOT NULL);
 """
 #: Raised whenever the tables change.
-_TABLES_VERSION = 2
+_TABLES_VERSION = 3
 #: An index of another version is built again from the log. So is that of a program which knew fewer versions
 #: of sightings: it passed over those that are newer.
 _SCHEMA = Schema("index of sightings", version=_TABLES_VERSION * 1000 + version(Sighting), tables=_TABLES)
 
 _UPSERT = """
-INSERT INTO sightings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (id) DO UPDATE SET person = excluded.person, first = excluded.first, last = excluded.last,
-    open = excluded.open, revision = excluded.revision, partition = excluded.partition,
-    offset = excluded.offset, message = excluded.message
+INSERT INTO sightings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET person = excluded.person, name = excluded.name, first = excluded.first,
+    last = excluded.last, open = excluded.open, merged = excluded.merged, revision = excluded.revision,
+    partition = excluded.partition, offset = excluded.offset, message = excluded.message
 WHERE excluded.revision > sightings.revision
     OR (excluded.revision = sightings.revision AND excluded.open <= sightings.open)
 """
@@ -62,17 +68,6 @@ WHERE excluded.revision > sightings.revision
 
 class HistoryUnavailableError(OnlookerError):
     """The index cannot be asked now; it is opened, or built again, as soon as the disk lets us."""
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """Which sightings are wanted: None is any; times in milliseconds since the epoch."""
-
-    person: str | None = None
-    stream: str | None = None
-    since: int | None = None
-    until: int | None = None
-    limit: int = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,18 +153,23 @@ class History:
             for listener in tuple(self._listeners):
                 listener(taken)
 
-    async def find(self, query: Query) -> list[Sighting]:
-        """Return the sightings that a query asks for, newest first.
+    async def find(self, query: Query, limit: int = 100, after: Cursor | None = None) -> Page:
+        """Return the first sightings that a query asks for, newest first; those after a cursor alone.
+
+        A sighting that goes on moves to the front, and is not on the pages behind it any more.
 
         Raises:
             HistoryUnavailableError: the index cannot be asked now; so do all that ask it.
         """
-        return await self._ask(partial(self._find, query))
+        return await self._ask(partial(self._find, query, limit, after))
+
+    async def timeline(self, query: Query, gap: int) -> list[Bar]:
+        """Return who was where, by when it began; with less than `gap` milliseconds between, as one."""
+        return await self._ask(partial(self._timeline, query, gap))
 
     async def get(self, sighting: str) -> Sighting | None:
-        """Return one sighting."""
-        found = await self._ask(partial(self._select, "WHERE id = ?", [sighting]))
-        return found[0].sighting if found else None
+        """Return one sighting; where it is part of another, `merged` is the one that stands for both."""
+        return await self._ask(partial(self._get, sighting))
 
     async def since(self, positions: Mapping[int, int], limit: int = 500) -> list[Entry]:
         """Return the first sightings, as they are now, that changed at or after these offsets.
@@ -276,20 +276,35 @@ class History:
             database.execute("DELETE FROM sightings WHERE last < ?", [now - self._keep])
         return taken
 
-    def _find(self, query: Query) -> list[Sighting]:
-        conditions: dict[str, Any] = {
-            "stream = ?": query.stream,
-            "last >= ?": query.since,
-            "first <= ?": query.until,
-        }
-        if query.person == UNKNOWN:
-            conditions["person IS NULL AND 1 = ?"] = 1
-        else:
-            conditions["person = ?"] = query.person
-        wanted = {condition: value for condition, value in conditions.items() if value is not None}
-        where = " AND ".join(["1 = 1", *wanted])
-        order = f"WHERE {where} ORDER BY last DESC, first DESC LIMIT ?"
-        return [entry.sighting for entry in self._select(order, [*wanted.values(), query.limit])]
+    def _find(self, query: Query, limit: int, after: Cursor | None) -> Page:
+        # One more than is wanted tells whether there is a next page.
+        rows = self._db.execute(*select_page(query, after, limit + 1)).fetchall()
+        entries = [self._readable(*record) for _, _, *record in rows[:limit]]
+        end = Cursor(*rows[limit - 1][:2]) if len(rows) > limit else None
+        return Page([entry.sighting for entry in entries if entry], end)
+
+    def _timeline(self, query: Query, gap: int) -> list[Bar]:
+        bars = (
+            Bar(stream, person, name, first, last, sightings=1, open=bool(is_open))
+            for stream, person, name, first, last, is_open in self._db.execute(*select_spans(query))
+        )
+        return join_bars(bars, gap)
+
+    def _get(self, sighting: str) -> Sighting | None:
+        found = self._select("WHERE id = ?", [sighting])
+        if not found:
+            return None
+        one = found[0].sighting
+        return one if one.merged is None else msgspec.structs.replace(one, merged=self._whole(one.merged))
+
+    def _whole(self, sighting: str) -> str:
+        """Return the sighting that this one is part of in the end; itself where it is part of none."""
+        for _ in range(_LONGEST_CHAIN):
+            row = self._db.execute("SELECT merged FROM sightings WHERE id = ?", [sighting]).fetchone()
+            if row is None or row[0] is None:
+                break
+            (sighting,) = row
+        return sighting
 
     def _since(self, positions: Mapping[int, int], limit: int) -> list[Entry]:
         found: list[Entry] = []
@@ -331,5 +346,6 @@ def _positions_in(database: sqlite3.Connection) -> Mapping[int, int]:
 
 def _row(entry: Entry) -> tuple[Any, ...]:
     seen = entry.sighting
-    times = (seen.first, seen.last, int(seen.open), seen.revision)
-    return seen.id, seen.stream, seen.person, *times, entry.partition, entry.offset, encode(seen)
+    who, when = (seen.person, seen.name), (seen.first, seen.last, int(seen.open))
+    log = (seen.revision, entry.partition, entry.offset, encode(seen))
+    return seen.id, seen.stream, *who, *when, seen.merged, *log

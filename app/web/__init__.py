@@ -6,5 +6,15 @@ from app.web.people import PeopleViews
 from app.web.sightings import SightingViews
 from app.web.site import mount
 from app.web.streams import StreamViews
+from app.web.timelines import TimelineViews
 
-__all__ = ["EventViews", "HealthViews", "PeopleViews", "Readiness", "SightingViews", "StreamViews", "mount"]
+__all__ = [
+    "EventViews",
+    "HealthViews",
+    "PeopleViews",
+    "Readiness",
+    "SightingViews",
+    "StreamViews",
+    "TimelineViews",
+    "mount",
+]

@@ -2,18 +2,30 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from app.history import History, HistoryUnavailableError, Query
-from app.messages import MessageError, Sighting, stream_name
+from app.messages import Sighting, Unnamed
 from app.web.errors import api_error
+from app.web.parameters import (
+    check_names,
+    read_cursor,
+    read_flag,
+    read_number,
+    read_stream,
+    read_times,
+    write_cursor,
+)
 
 __all__ = ["SightingViews", "available", "sighting_to_json"]
 
 _MOST = 1000
+#: Stands for somebody unknown where an id stands for a person.
+_UNKNOWN = "unknown"
+_PARAMETERS = ("person", "named", "stream", "from", "to", "limit", "cursor")
 
 
 class SightingViews:
@@ -27,22 +39,38 @@ class SightingViews:
         return [
             web.get("/sightings", self.list),
             web.get("/sightings/{id}.jpg", self.crop),
+            web.get("/sightings/{id}", self.get),
         ]
 
     async def list(self, request: web.Request) -> web.Response:
-        """List sightings, newest first, and say whether these are all."""
-        query = _query(request.query)
+        """List sightings, newest first, and say where the list goes on and whether all of them are known."""
+        check_names(request, _PARAMETERS)
+        given = request.query
+        query, limit, after = _query(given), read_number(given, "limit", 100, 1, _MOST), read_cursor(given)
+        # What is taken in while the question is answered may be missing.
+        complete = self._history.complete
         with available():
-            found = await self._history.find(query)
-        listed = [sighting_to_json(sighting) for sighting in found]
-        return web.json_response({"sightings": listed, "complete": self._history.complete})
+            page = await self._history.find(query, limit, after)
+        listed = [sighting_to_json(sighting) for sighting in page.sightings]
+        return web.json_response({"sightings": listed, "next": write_cursor(page.next), "complete": complete})
+
+    async def get(self, request: web.Request) -> web.Response:
+        """Return one sighting, also one that is part of another."""
+        check_names(request, ())
+        complete = self._history.complete
+        with available():
+            sighting = await self._history.get(request.match_info["id"])
+        if sighting is None:
+            raise _no_such_sighting("there is no such sighting", complete)
+        return web.json_response({**sighting_to_json(sighting), "complete": complete})
 
     async def crop(self, request: web.Request) -> web.Response:
         """Return the best aligned face of a sighting."""
+        complete = self._history.complete
         with available():
             sighting = await self._history.get(request.match_info["id"])
         if sighting is None or not sighting.crop:
-            raise api_error(404, "no-such-sighting", "there is no such sighting, or no picture of it")
+            raise _no_such_sighting("there is no such sighting, or no picture of it", complete)
         return web.Response(body=sighting.crop, content_type="image/jpeg")
 
 
@@ -65,46 +93,37 @@ def sighting_to_json(sighting: Sighting) -> dict[str, Any]:
         "first": sighting.first,
         "last": sighting.last,
         "frames": sighting.frames,
-        "score": None if sighting.score is None else round(sighting.score, 2),
+        "faces": sighting.faces,
+        "score": _rounded(sighting.score),
+        "quality": _rounded(sighting.quality),
+        "confidence": _rounded(sighting.confidence),
+        "unnamed": _unnamed_to_json(sighting.unnamed),
+        "changes": msgspec.to_builtins(sighting.changes),
+        "merged": sighting.merged,
         "open": sighting.open,
         "crop": f"/sightings/{sighting.id}.jpg" if sighting.crop else None,
     }
 
 
+def _no_such_sighting(detail: str, complete: bool) -> web.HTTPException:
+    return api_error(404, "no-such-sighting", detail, complete=complete)
+
+
+def _unnamed_to_json(unnamed: Unnamed | None) -> dict[str, Any] | None:
+    return None if unnamed is None else {"gate": unnamed.gate, "lacking": _rounded(unnamed.lacking)}
+
+
+def _rounded(number: float | None) -> float | None:
+    return None if number is None else round(number, 2)
+
+
 def _query(given: Mapping[str, str]) -> Query:
-    unknown = set(given) - {"person", "stream", "from", "to", "limit"}
-    if unknown:
-        raise api_error(400, "bad-request", f"there is no parameter {min(unknown)[:80]!r}")
-    stream = given.get("stream") or None
-    try:
-        stream = stream and stream_name(stream)
-    except MessageError as error:
-        raise api_error(400, error.reason, str(error)) from None
-    return Query(
-        person=given.get("person") or None,
-        stream=stream,
-        since=_time(given.get("from")),
-        until=_time(given.get("to")),
-        limit=_limit(given.get("limit")),
-    )
-
-
-def _time(text: str | None) -> int | None:
-    """Read milliseconds since the epoch, or ISO 8601 (UTC unless it says otherwise)."""
-    if not text:
-        return None
-    if text.isdecimal() and len(text) <= 15:
-        return int(text)
-    try:
-        moment = datetime.fromisoformat(text)
-        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
-    except (ValueError, OverflowError):
-        raise api_error(400, "bad-time", f"{text[:80]!r} is neither milliseconds nor ISO 8601") from None
-
-
-def _limit(text: str | None) -> int:
-    if not text:
-        return 100
-    if not text.isdecimal() or len(text) > 6 or not 1 <= int(text) <= _MOST:
-        raise api_error(400, "bad-limit", f"'limit' is a number from 1 to {_MOST}")
-    return int(text)
+    person, named = given.get("person") or None, read_flag(given, "named")
+    if person is not None and named is (person == _UNKNOWN):
+        raise api_error(
+            400, "contradiction", f"'person' is {person[:80]!r}, and 'named' is {given['named']!r}"
+        )
+    if person == _UNKNOWN:
+        person, named = None, False
+    since, until = read_times(given)
+    return Query(person=person, named=named, stream=read_stream(given), since=since, until=until)

@@ -25,6 +25,17 @@ def test_a_file_of_the_code_is_named_with_its_folder(document: Path) -> None:
     assert not re.findall(r"`[a-z_]+\.py`", text)
 
 
+def test_every_reason_of_the_web_side_is_named() -> None:
+    """Of a parameter that is a number or a flag it is made of its name."""
+    source = "".join(path.read_text("utf-8") for path in (ROOT / "app/web").rglob("*.py"))
+    raised = {*re.findall(r'\b(?:api|busy)_error\((?:\d+, )?"([a-z-]+)"', source)}
+    raised |= {f"bad-{name}" for name in re.findall(r'\bread_(?:number|flag)\([a-z.]+, "([a-z]+)"', source)}
+    assert {"no-such-person", "busy", "bad-limit", "bad-named", "bad-join"} <= raised
+    text = (ROOT / "docs/api.md").read_text("utf-8")
+    table = "".join(line for line in text.splitlines() if re.match(r"\| \d{3} \|", line))
+    assert not {reason for reason in raised if f"`{reason}`" not in table}
+
+
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_every_setting_is_described(name: str) -> None:
     rows = (ROOT / "docs/settings.md").read_text("utf-8").splitlines()

@@ -5,7 +5,7 @@ import { exact, moment, span } from "./format.js";
 
 /**
  * @typedef {{id: string, stream: string, person: string|null, name: string|null, first: number, last: number,
- *   frames: number, score: number|null, open: boolean, crop: string|null}} Sighting
+ *   frames: number, score: number|null, open: boolean, crop: string|null, merged: string|null}} Sighting
  */
 
 /** A list item that follows its sighting. */

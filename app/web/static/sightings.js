@@ -110,9 +110,10 @@ export class Sightings {
     }
   }
 
-  #wanted({ person, stream }) {
+  /** What turned out to be part of another sighting is shown as that one. */
+  #wanted({ person, stream, merged }) {
     const [who, where] = [this.#person.value, this.#stream.value];
-    return (!who || who === (person ?? "unknown")) && (!where || where === stream);
+    return !merged && (!who || who === (person ?? "unknown")) && (!where || where === stream);
   }
 
   #render() {

@@ -116,6 +116,23 @@ async def test_events_are_what_happens_from_now_on(client: Any, log: SightingLog
     reader.response.close()
 
 
+async def test_what_turns_out_to_be_part_of_another_is_told_as_it_happens_and_later(
+    client: Any, log: SightingLog
+) -> None:
+    """Nothing else tells a page to drop it."""
+    await log.write("part")
+    for last in (None, "0-1"):
+        reader = await read(client, last)
+        if last is None:
+            await reader.block()
+            await log.write("part", merged="whole")
+        while "data" not in (fields := await reader.block()):
+            pass
+        found = json.loads(fields["data"])
+        assert (found["id"], found["merged"]) == ("part", "whole")
+        reader.response.close()
+
+
 async def test_a_reader_goes_on_where_it_was(client: Any, log: SightingLog) -> None:
     await log.write("one")
     reader = await read(client)

@@ -15,7 +15,9 @@ from machine import patience
 from makers import damage, make_sighting, newer
 
 from app.history import index as module
-from app.history.index import Entry, History, HistoryUnavailableError, Query
+from app.history.index import Entry, History, HistoryUnavailableError
+from app.history.queries import Query
+from app.history.timeline import Bar
 from app.kafka.follower import Follower, ReadFrom
 from app.messages import MessageError, Sighting, encode, version
 
@@ -77,8 +79,9 @@ def seen(identity: str, offset: int = 0, partition: int = 0, **more: object) -> 
     return partition, offset, encode(make_sighting(id=identity, **fields))
 
 
-async def ids(history: History, **query: object) -> list[str]:
-    return [sighting.id for sighting in await history.find(Query(**query))]
+async def ids(history: History, limit: int = 1000, **query: object) -> list[str]:
+    page = await history.find(Query(**query), limit)
+    return [sighting.id for sighting in page.sightings]
 
 
 async def test_a_later_version_replaces_an_earlier_one(history: History) -> None:
@@ -101,7 +104,9 @@ async def test_queries(history: History) -> None:
     )
     assert await ids(history) == ["u", "y", "b", "a"]
     assert await ids(history, person="ada") == ["y", "a"]
-    assert await ids(history, person="unknown") == ["u"]
+    assert await ids(history, named=False) == ["u"]
+    assert await ids(history, named=True) == ["y", "b", "a"]
+    assert await ids(history, person="ada", named=False) == []
     assert await ids(history, person="nobody") == []
     assert await ids(history, stream="door") == ["u", "b", "a"]
     assert await ids(history, stream="door", person="ada") == ["a"]
@@ -109,6 +114,103 @@ async def test_queries(history: History) -> None:
     assert await ids(history, until=NOW - 4500) == ["y", "a"]
     assert await ids(history, since=NOW - 3500, until=NOW - 3500) == ["y"]
     assert await ids(history, limit=2) == ["u", "y"]
+
+
+async def test_a_page_says_where_the_next_one_begins(history: History) -> None:
+    """Two that were seen last at the same moment are told apart by their ids."""
+    await history.add([seen(name, offset, last=NOW - 5) for offset, name in enumerate("cadb")])
+    await history.add([seen("z", 4, last=NOW)])
+    pages, after = [], None
+    while True:
+        page = await history.find(Query(), 2, after)
+        pages.append([sighting.id for sighting in page.sightings])
+        if (after := page.next) is None:
+            break
+    assert pages == [["z", "d"], ["c", "b"], ["a"]]
+
+
+async def test_a_last_page_that_is_full_has_none_behind_it(history: History) -> None:
+    await history.add([seen("a", 0), seen("b", 1)])
+    assert (await history.find(Query(), 2)).next is None
+    assert (await history.find(Query(), 1)).next == (NOW, "b")
+    assert (await history.find(Query(stream="yard"), 1)).next is None
+
+
+async def test_a_sighting_that_goes_on_moves_to_the_front(history: History) -> None:
+    await history.add([seen(name, offset, last=NOW - 10 + offset) for offset, name in enumerate("abc")])
+    page = await history.find(Query(), 1)
+    await history.add([seen("a", 3, last=NOW)])
+    behind = await history.find(Query(), 9, page.next)
+    assert [sighting.id for sighting in behind.sightings] == ["b"]
+    assert await ids(history) == ["a", "c", "b"]
+
+
+async def test_what_is_part_of_another_is_listed_nowhere_and_found_all_the_same(history: History) -> None:
+    await history.add([seen("a", 0), seen("b", 1)])
+    await history.add([seen("b", 2, merged="a", revision=5)])
+    assert (
+        await ids(history) == await ids(history, person="ada") == await ids(history, stream="door") == ["a"]
+    )
+    assert [bar.sightings for bar in await history.timeline(Query(person="ada"), 0)] == [1]
+    assert [bar.sightings for bar in await history.timeline(Query(stream="door"), 0)] == [1]
+    whole, part = await history.get("a"), await history.get("b")
+    assert whole and part and (whole.merged, part.merged) == (None, "a")
+    assert [(entry.sighting.id, entry.sighting.merged) for entry in await history.since({0: 2})] == [
+        ("b", "a")
+    ]
+
+
+async def test_what_is_part_of_a_part_is_told_the_whole(history: History) -> None:
+    await history.add([seen(f"{number}", number, merged=f"{number + 1}") for number in range(5)])
+    first = await history.get("0")
+    # It was let go of, or has not come yet.
+    assert first and first.merged == "5"
+    await history.add([seen("5", 5)])
+    for number in range(5):
+        found = await history.get(f"{number}")
+        assert found and found.merged == "5"
+
+
+async def test_parts_that_go_round_in_a_circle_are_answered_all_the_same(history: History) -> None:
+    await history.add([seen("a", 0, merged="b"), seen("b", 1, merged="a"), seen("c", 2, merged="c")])
+    for name in "abc":
+        found = await history.get(name)
+        assert found and found.merged in {"a", "b", "c"}
+    assert await ids(history) == []
+
+
+async def test_a_timeline_of_a_person(history: History) -> None:
+    await history.add(
+        [
+            seen("a", 0, first=NOW - 900, last=NOW - 800),
+            seen("b", 1, first=NOW - 750, last=NOW - 700, name="Ada L"),
+            seen("y", 2, first=NOW - 850, last=NOW - 100, stream="yard", open=False),
+            seen("c", 3, first=NOW - 50, last=NOW, open=True),
+            seen("x", 4, person="bob"),
+            seen("old", 5, first=NOW - 5000, last=NOW - 4000),
+        ]
+    )
+    assert await history.timeline(Query(person="ada", since=NOW - 1000, until=NOW), 100) == [
+        Bar("door", "ada", "Ada L", NOW - 900, NOW - 700, 2, True),
+        Bar("yard", "ada", "Ada", NOW - 850, NOW - 100, 1, False),
+        Bar("door", "ada", "Ada", NOW - 50, NOW, 1, True),
+    ]
+
+
+async def test_a_timeline_of_a_stream(history: History) -> None:
+    unknown = {"person": None, "name": None, "score": None, "open": False}
+    await history.add(
+        [
+            seen("u", 0, first=NOW - 900, last=NOW - 800, **unknown),
+            seen("a", 1, first=NOW - 850, last=NOW - 700),
+            seen("v", 2, first=NOW - 790, last=NOW - 600, **unknown),
+            seen("y", 3, stream="yard"),
+        ]
+    )
+    assert await history.timeline(Query(stream="door"), 100) == [
+        Bar("door", None, None, NOW - 900, NOW - 600, 2, False),
+        Bar("door", "ada", "Ada", NOW - 850, NOW - 700, 1, True),
+    ]
 
 
 async def test_names_are_values_not_words_of_a_statement(history: History) -> None:
@@ -318,7 +420,8 @@ async def test_an_index_that_cannot_be_opened_is_opened_later(path: Path, said: 
     history = History(keep=DAY)
     assert await history.open(path, "log") == {}
     adding = asyncio.create_task(history.add([]))
-    for ask in (history.find(Query()), history.get("a"), history.since({0: 0}), history.positions()):
+    questions = (history.find(Query()), history.timeline(Query(), 0), history.get("a"))
+    for ask in (*questions, history.since({0: 0}), history.positions()):
         with pytest.raises(HistoryUnavailableError):
             await ask
     await until_waiting(said)
@@ -389,7 +492,7 @@ async def test_an_index_found_damaged_by_what_is_written_is_built_again(damaged:
 async def test_an_index_found_damaged_by_a_question_is_built_again(damaged: History) -> None:
     for _ in range(2):
         with pytest.raises(HistoryUnavailableError):
-            await damaged.find(Query(limit=1000))
+            await damaged.find(Query(), limit=1000)
     with pytest.raises(ReadFrom) as wish:
         await damaged.add([])
     assert wish.value.positions == {}
