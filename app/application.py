@@ -51,7 +51,7 @@ from app.web import (
 from app.web.live import Hub, LiveSocket
 from app.worker import OnlookerWorker, accept_app_after_command
 
-__all__ = ["Components", "Onlooker", "create_app", "make_app"]
+__all__ = ["Components", "Onlooker", "create_app", "make_app", "tracklet_rules", "visit_rules"]
 
 _log = logging.getLogger(__name__)
 
@@ -213,8 +213,8 @@ class Components:
         self.partitions = Partitions(
             Checkpoints(settings, self.topics, self.delivery),
             self.dead_letters,
-            _visit_rules(settings, threshold),
-            _tracklet_rules(settings),
+            visit_rules(settings, threshold),
+            tracklet_rules(settings),
             self.streams.get,
             self.streams.until_known,
         )
@@ -335,7 +335,8 @@ def _topic(app: faust.App, spec: TopicSpec) -> faust.TopicT:
     return app.topic(spec.name, key_type=bytes, value_type=bytes, partitions=spec.partitions, maxsize=_QUEUE)
 
 
-def _tracklet_rules(settings: Settings) -> TrackletRules:
+def tracklet_rules(settings: Settings) -> TrackletRules:
+    """Return when the faces of somebody who is followed are embedded."""
     return TrackletRules(
         # Who is not embedded is who was there before, for as long as their visit goes on.
         gap=int(min(settings.tracklet_gap, settings.sighting_gap) * 1000),
@@ -345,7 +346,8 @@ def _tracklet_rules(settings: Settings) -> TrackletRules:
     )
 
 
-def _visit_rules(settings: Settings, threshold: float) -> VisitRules:
+def visit_rules(settings: Settings, threshold: float) -> VisitRules:
+    """Return when visits begin, end, are named and published, from the similarity `threshold` on."""
     return VisitRules(
         gap=int(settings.sighting_gap * 1000),
         update=int(settings.sighting_update * 1000),

@@ -338,9 +338,9 @@ class Patient(Recogniser):
 class Desk:
     """The agent of one worker, fed by hand."""
 
-    def __init__(self, stage: Stage, gallery: Gallery, **more: Any) -> None:
+    def __init__(self, stage: Stage, gallery: Gallery, rules: VisitRules = RULES, **more: Any) -> None:
         self.stage = stage
-        self.partitions = stage.partitions()
+        self.partitions = stage.partitions(rules)
         self.identify = Identify(
             Settings(**more), stage.topics, gallery, stage.intake, self.partitions, stage.delivery,
             stage.dead_letters, stage.metrics,

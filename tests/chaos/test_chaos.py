@@ -12,12 +12,13 @@ from chaos.log import Log, read_log
 from cluster import PATIENCE, Cluster, Worker, count_messages, read_topic
 from machine import patience
 
+from app.application import visit_rules
 from app.broker import Broker, free_port
 from app.messages import Person, Sighting, decode
 from app.models.chosen import chosen_nets
 from app.tables.gallery import Gallery
 from app.topics import Topics
-from app.tracking.visits import VisitRules, VisitTracker
+from app.tracking.visits import VisitTracker
 
 FRAMES = 275
 KILLED_AT = (40, 120, 200)
@@ -79,13 +80,14 @@ async def undisturbed(cluster: Cluster, log: Log) -> list[Sighting]:
     gallery = Gallery(embedder.identity, embedder.threshold_or(None), settings.margin)
     for record in await read_topic(settings, Topics(settings).identities):
         await gallery.put(decode(Person, record.value))
-    gap, update = int(settings.sighting_gap * 1000), int(settings.sighting_update * 1000)
-    visits = VisitTracker(VisitRules(gap, update, settings.unknown_frames, gallery.threshold * 0.6))
+    visits = VisitTracker(visit_rules(settings, gallery.threshold))
     newest: dict[str, Sighting] = {}
-    for place in sorted(log.faces):
-        faces = log.faces[place][0]
-        matches = await gallery.name(faces)
-        newest |= {sighting.id: sighting for sighting in visits.observe(faces, matches, 0) or ()}
+    # Those that came twice, too: from there on faces are followed under other numbers.
+    for faces in (copy for place in sorted(log.faces) for copy in log.faces[place]):
+        observed = visits.observe(faces, 0, gallery.embedder, gallery.version)
+        if observed is not None:
+            matches = await gallery.match(observed.templates) if observed.undecided else []
+            newest |= {one.id: one for one in visits.decide(observed, matches, gallery.has)}
     return [*(newest | {sighting.id: sighting for sighting in visits.close(0)}).values()]
 
 
