@@ -29,8 +29,8 @@ _CROSSING = 1.0
 #: What is newer counts for so much in the velocity.
 _FRESH = 0.5
 #: Two faces that look less alike from one frame to the next, from afar, may be of two people. Of the same
-#: one's 99 in 100 are above at 25 frames a second, and of different people one in four.
-_ALIKE = 0.85
+#: one's 99 in 100 are above at 25 frames a second, 94 at 9, and of different people one in twenty.
+_ALIKE = 0.9
 #: Milliseconds after which it is doubtful whether who is there again is the same.
 _AWAY = 500
 #: Milliseconds after which a face is embedded a second time: the first picture may be a poor one. From there
