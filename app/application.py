@@ -34,6 +34,7 @@ from app.kafka.intake import Intake
 from app.messages import Enrolment, encode
 from app.metrics import Metrics
 from app.models import Nets, chosen_nets, load_recogniser
+from app.search import Confidence
 from app.settings import Settings, load_settings
 from app.tables import AwaitedTable, Gallery, Identities, PatientTableManager
 from app.topics import MAX_MESSAGE_BYTES, Topics, TopicSpec
@@ -49,6 +50,7 @@ from app.web import (
     mount,
 )
 from app.web.live import Hub, LiveSocket
+from app.weights import EmbedderEntry
 from app.worker import OnlookerWorker, accept_app_after_command
 
 __all__ = ["Components", "Onlooker", "create_app", "make_app", "tracklet_rules", "visit_rules"]
@@ -213,7 +215,7 @@ class Components:
         self.partitions = Partitions(
             Checkpoints(settings, self.topics, self.delivery),
             self.dead_letters,
-            visit_rules(settings, threshold),
+            visit_rules(settings, chosen.embedder),
             tracklet_rules(settings),
             self.streams.get,
             self.streams.until_known,
@@ -346,14 +348,17 @@ def tracklet_rules(settings: Settings) -> TrackletRules:
     )
 
 
-def visit_rules(settings: Settings, threshold: float) -> VisitRules:
-    """Return when visits begin, end, are named and published, from the similarity `threshold` on."""
+def visit_rules(settings: Settings, embedder: EmbedderEntry) -> VisitRules:
+    """Return when visits begin, end, are named and published, where faces are embedded by `embedder`."""
+    threshold, curves = embedder.threshold_or(settings.threshold), embedder.confidence
+    confidence = Confidence(curves.single, curves.pooled) if curves else Confidence()
     return VisitRules(
         gap=int(settings.sighting_gap * 1000),
         update=int(settings.sighting_update * 1000),
         unknown_frames=settings.unknown_frames,
         unknown_quality=settings.unknown_quality,
-        naming=NamingRules(threshold, settings.margin),
-        join=0.42,
+        naming=NamingRules(threshold, settings.margin, confidence),
+        # Where nobody has measured, nobody is joined who would not be given the other's name.
+        join=threshold if embedder.visit_threshold is None else embedder.visit_threshold,
         doubt=threshold * _DOUBT,
     )

@@ -98,7 +98,7 @@ class Rig:
 
     async def faces(self, settings: Settings) -> list["ConsumerRecord[bytes, bytes]"]:
         """Return all that is on `faces` now."""
-        return await self._records(settings, Topics(settings).faces)
+        return await self.records(settings, Topics(settings).faces)
 
     async def wrong(self, settings: Settings, clip: Clip, person: str | None = None) -> list[str]:
         """Return what is wrong with what a worker has made of a clip, written as the only frames of a run.
@@ -110,7 +110,7 @@ class Rig:
         wrong = clip.wrong("faces", {faces.seq: len(faces) for faces in found})
         if person is None or clip.known is None:
             return wrong
-        records = await self._records(settings, Topics(settings).identifications)
+        records = await self.records(settings, Topics(settings).identifications)
         told = [decode(Identifications, record.value) for record in records]
         named = {one.offset for one in told if person in one.people}
         seen = {one.offset for one in told if clip.known[one.offset % clip.frames]}
@@ -120,7 +120,8 @@ class Rig:
             wrong.append(f"names: given on {len(named - seen)} frames without the person")
         return wrong
 
-    async def _records(self, settings: Settings, topic: TopicSpec) -> list["ConsumerRecord[bytes, bytes]"]:
+    async def records(self, settings: Settings, topic: TopicSpec) -> list["ConsumerRecord[bytes, bytes]"]:
+        """Return all that is on a topic now."""
         places = [TopicPartition(topic.name, number) for number in range(settings.partitions)]
         consumer = AIOKafkaConsumer(
             bootstrap_servers=settings.bootstrap,

@@ -57,7 +57,7 @@ async def main() -> int:
     clip = chosen_clip(options.clip)
     async with rig() as bench:
         rounds = [await measure(bench, clip, options.times, number) for number in range(options.rounds)]
-        return conclude(rounds, clip, bench.settings())
+        return conclude(rounds, clip, bench.settings(embed="every"))
 
 
 async def measure(bench: Rig, clip: Clip, times: int, number: int) -> Round:
@@ -88,7 +88,7 @@ def bare_loop(clip: Clip, threads: int) -> tuple[float, float]:
 
 async def backlog(bench: Rig, clip: Clip, times: int) -> tuple[float, list[str]]:
     """Frames are on the topic before the worker starts, and somebody is enrolled."""
-    settings = bench.settings()
+    settings = bench.settings(embed="every")
     async with bench.worker(settings):
         person = await enrol(settings)
     count = await bench.fill(settings, "clip", clip.jpegs(), times)
@@ -99,7 +99,7 @@ async def backlog(bench: Rig, clip: Clip, times: int) -> tuple[float, list[str]]
 
 async def beside_source(bench: Rig, clip: Clip, times: int, fps: float) -> tuple[float, list[str]]:
     """The source decodes, encodes and writes on the same machine, as fast as the worker can be."""
-    settings = bench.settings()
+    settings = bench.settings(embed="every")
     async with bench.worker(settings):
         arguments = (str(clip.path), "--stream", "clip", "--loop", "--fps", f"{fps:.1f}")
         with bench.source(settings, *arguments):

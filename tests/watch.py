@@ -9,7 +9,7 @@ from makers import EMBEDDER, START, axis, make_faces
 from numpy.typing import NDArray
 
 from app.messages import Faces, Gate, Sighting
-from app.search import Index, Match, decide
+from app.search import Confidence, Index, Match, decide
 from app.tracking.naming import NamingRules
 from app.tracking.state import StreamState
 from app.tracking.visits import VisitRules, VisitTracker
@@ -17,6 +17,8 @@ from app.tracking.visits import VisitRules, VisitTracker
 __all__ = ["GAP", "PEOPLE", "RULES", "Face", "Moment", "Watch", "at", "known", "make_rules", "stranger"]
 
 GAP = 3000
+#: Of a single face 0.5 where the similarity is 0.5, of several surer.
+CONFIDENCE = Confidence(single=(-5.0, 10.0, 0.0), pooled=(-5.0, 12.0, 1.0))
 #: Who is enrolled, and what they look like.
 PEOPLE: Mapping[str, NDArray[np.float32]] = {"ada": axis(0), "bob": axis(1)}
 #: Pixels from one face to the next.
@@ -30,7 +32,7 @@ def make_rules(**more: Any) -> VisitRules:
         update=1000,
         unknown_frames=5,
         unknown_quality=0.26,
-        naming=NamingRules(threshold=0.4, margin=0.05),
+        naming=NamingRules(threshold=0.4, margin=0.05, confidence=CONFIDENCE),
         join=0.42,
         doubt=0.25,
     )

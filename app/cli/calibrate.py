@@ -1,5 +1,6 @@
 """`onlooker calibrate`: measure the threshold for a gallery, and let `identify` use it."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,12 +10,27 @@ from rich.console import Console
 from rich.table import Table
 
 from app.cli.sample import sample_options, sampled
-from app.evaluation import FPIRS, GALLERIES, Calibrated, Sample, check_request
+from app.evaluation import (
+    FMR,
+    FPIRS,
+    GALLERIES,
+    PROBES,
+    Calibrated,
+    Joining,
+    Learnt,
+    Sample,
+    check_request,
+    join_threshold,
+    learn_confidence,
+)
 from app.evaluation import calibrate as measure
 from app.settings import Settings
 from app.weights import Calibration, change_local
 
 __all__ = ["calibrate"]
+
+
+_KINDS = {"single": "single faces", "pooled": f"{PROBES} faces in one template"}
 
 
 @click.command()
@@ -38,12 +54,17 @@ def calibrate(fpir: float, gallery: int, dry_run: bool, **options: Any) -> None:
     check_request(fpir, gallery)
     settings, sample = sampled(**options)
     found = measure(sample.people, fpir, gallery, settings.margin)
-    Console(markup=False, emoji=False, highlight=False).print(_table(found, sample, settings))
+    faces = sample.faces_of_people
+    joining = join_threshold(faces)
+    learnt = {kind: learn_confidence(faces, pools=kind == "pooled") for kind in ("single", "pooled")}
+    console = Console(markup=False, emoji=False, highlight=False)
+    console.print(_table(found, sample, settings))
+    console.print(_visits(joining, learnt))
     if dry_run:
         click.echo("nothing was written (--dry-run)")
         return
     name = sample.nets.embedder.name
-    change_local(settings.weights_dir, name, _keys(found, sample))
+    change_local(settings.weights_dir, name, _keys(found, sample) | _keys_of_visits(joining, learnt))
     click.echo(f"the threshold of {name} is {found.threshold:g} from the next start of a worker on")
     if settings.threshold is not None:
         click.echo(f"but ONLOOKER_THRESHOLD is set, to {settings.threshold:g}: that is what counts")
@@ -72,6 +93,46 @@ def _keys(found: Calibrated, sample: Sample) -> dict[str, Any]:
     # TOML has no word for what is not known.
     known = {key: value for key, value in said.items() if value is not None}
     return {"threshold": found.threshold, "calibration": known}
+
+
+def _keys_of_visits(joining: Joining | None, learnt: Mapping[str, Learnt | None]) -> dict[str, Any]:
+    """Return what the catalogue says of visits and of confidence, as far as the dataset could tell."""
+    curves = {kind: list(one.curve) for kind, one in learnt.items() if one is not None}
+    said: dict[str, Any] = {"confidence": curves} if curves else {}
+    return said if joining is None else said | {"visit_threshold": joining.threshold}
+
+
+def _visits(joining: Joining | None, learnt: Mapping[str, Learnt | None]) -> Table:
+    """Tell from which similarity on two visits are joined, and how sure names are."""
+    table = Table(title="visits and names", title_justify="left", show_header=False)
+    for label, value in _rows_of_visits(joining):
+        table.add_row(label, value)
+    for kind, one in learnt.items():
+        table.add_row(f"confidence of {_KINDS[kind]}", _learnt(one))
+    return table
+
+
+def _rows_of_visits(found: Joining | None) -> list[tuple[str, str]]:
+    label = "two visits are one from"
+    if found is None:
+        return [(label, "not measured: too few people with two pictures that tell who they are")]
+    return [
+        (label, f"{found.threshold:.4f}, of up to {PROBES} pictures each in one template"),
+        (
+            "rests on",
+            f"{found.false_matches:,} false matches of {found.comparisons:,} comparisons: one in {1 / FMR:g}",
+        ),
+        ("visits of one person joined", f"{100 * found.joined:.2f} % of {found.pairs:,}"),
+    ]
+
+
+def _learnt(one: Learnt | None) -> str:
+    if one is None:
+        return "not learnt: too few people with pictures enough are enrolled, or are strangers"
+    return (
+        f"learnt from {one.enrolled:,} probes of people enrolled, {one.strangers:,} of strangers; on others off by"
+        f" {one.trial.error:.3f} on average (Brier score {one.trial.brier:.3f})"
+    )
 
 
 def _table(found: Calibrated, sample: Sample, settings: Settings) -> Table:

@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from app.messages import Lack, Sighting, Unnamed
-from app.search import Match
+from app.search import Confidence, Match
 from app.tracking.state import Visit
 
 __all__ = ["NamingRules", "name_visits"]
@@ -27,10 +27,14 @@ _GATES: dict[int, Literal["small", "turned", "blurred"]] = {
 
 @dataclass(frozen=True, slots=True)
 class NamingRules:
-    """When a visit is given a name: the least similarity, and the least lead over the next person."""
+    """When a visit is given a name: the least similarity, and the least lead over the next person.
+
+    confidence: says how likely it is right.
+    """
 
     threshold: float
     margin: float
+    confidence: Confidence
 
 
 def name_visits(
@@ -72,7 +76,7 @@ class _Naming:
         if visit.sighting.person != wanted and rivals and not self._yield(rivals, match):
             _unname(visit, self._beaten(match.similarity, max(map(_score, rivals))))
             return
-        _name(visit, wanted, match)
+        self._name(visit, wanted, match)
         self.same += [(one, visit) for one in others if one not in rivals]
 
     def _wanted(self, sighting: Sighting, match: Match) -> str | None:
@@ -93,6 +97,22 @@ class _Naming:
     def _beaten(self, similarity: float, rival: float) -> Unnamed:
         lacking = rival + _CLEARLY * self._rules.margin - similarity
         return Unnamed(gate="beside", lacking=max(0.0, lacking))
+
+    def _name(self, visit: Visit, person: str, match: Match) -> None:
+        sighting = visit.sighting
+        score, confidence = sighting.score, sighting.confidence
+        if match.nearest == person:
+            faces = len(visit.template.quality) if visit.template else 1
+            score = match.similarity
+            confidence = self._rules.confidence.of(score, score - match.runner_up, faces)
+        visit.sighting = msgspec.structs.replace(
+            sighting,
+            person=person,
+            name=match.name if match.person == person else sighting.name,
+            score=score,
+            confidence=confidence,
+            unnamed=None,
+        )
 
     def _why(self, visit: Visit, match: Match) -> Unnamed:
         """Say what stopped the name of a visit that is nobody's."""
@@ -115,18 +135,6 @@ def _beside(one: Visit, other: Visit) -> bool:
 
 def _score(visit: Visit) -> float:
     return visit.sighting.score or 0.0
-
-
-def _name(visit: Visit, person: str, match: Match) -> None:
-    sighting = visit.sighting
-    is_nearest = match.nearest == person
-    visit.sighting = msgspec.structs.replace(
-        sighting,
-        person=person,
-        name=match.name if match.person == person else sighting.name,
-        score=match.similarity if is_nearest else sighting.score,
-        unnamed=None,
-    )
 
 
 def _unname(visit: Visit, why: Unnamed) -> None:

@@ -17,6 +17,7 @@ __all__ = [
     "Calibration",
     "Catalogue",
     "CatalogueError",
+    "Curves",
     "DetectorEntry",
     "DownloadError",
     "EmbedderEntry",
@@ -170,12 +171,28 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     date: str
 
 
+class Curves(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How likely a name is right: what is added, and what similarity and lead weigh.
+
+    Of a probe that is one face, and of one that is several in one template (`app/search/confidence.py`).
+    """
+
+    single: tuple[float, float, float] | None = None
+    pooled: tuple[float, float, float] | None = None
+
+    def __post_init__(self) -> None:
+        for curve in (self.single, self.pooled):
+            if curve is not None and not all(math.isfinite(number) for number in curve):
+                raise _ValueError(f"expected three finite numbers, found {curve}")
+
+
 class EmbedderEntry(Entry, frozen=True, kw_only=True, tag="embedder"):
     """A net that turns an aligned face of `size` pixels into `dimension` numbers.
 
     `threshold` is the least cosine similarity at which a face of a gallery may be named; a net that was
     imported has none until one has been measured. `lengths` are those of the vectors that it puts out for
-    faces that are no use and for good ones: they tell how good a face is.
+    faces that are no use and for good ones: they tell how good a face is. From the similarity
+    `visit_threshold` on two visits are one person's; `confidence` says how likely a name is right.
     """
 
     input: Input
@@ -184,10 +201,13 @@ class EmbedderEntry(Entry, frozen=True, kw_only=True, tag="embedder"):
     threshold: float | None = None
     calibration: Calibration | None = None
     lengths: tuple[float, float] | None = None
+    visit_threshold: float | None = None
+    confidence: Curves | None = None
 
     def __post_init__(self) -> None:
-        if self.threshold is not None and not -1 <= self.threshold <= 1:
-            raise _ValueError(f"expected a threshold from -1 to 1, found {self.threshold:g}")
+        for threshold in (self.threshold, self.visit_threshold):
+            if threshold is not None and not -1 <= threshold <= 1:
+                raise _ValueError(f"expected a threshold from -1 to 1, found {threshold:g}")
         if self.lengths is not None and not 0 <= self.lengths[0] < self.lengths[1] < math.inf:
             raise _ValueError(f"expected lengths from a smaller to a larger one, found {self.lengths}")
 

@@ -80,7 +80,7 @@ async def undisturbed(cluster: Cluster, log: Log) -> list[Sighting]:
     gallery = Gallery(embedder.identity, embedder.threshold_or(None), settings.margin)
     for record in await read_topic(settings, Topics(settings).identities):
         await gallery.put(decode(Person, record.value))
-    visits = VisitTracker(visit_rules(settings, gallery.threshold))
+    visits = VisitTracker(visit_rules(settings, embedder))
     newest: dict[str, Sighting] = {}
     # Those that came twice, too: from there on faces are followed under other numbers.
     for faces in (copy for place in sorted(log.faces) for copy in log.faces[place]):

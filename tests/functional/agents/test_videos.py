@@ -25,6 +25,7 @@ from workbench import Bench, Desk, Stage
 
 from app.application import tracklet_rules, visit_rules
 from app.messages import Faces, Gate, Identifications, Sighting, decode
+from app.models.chosen import chosen_nets
 from app.models.embedding import Vectors
 from app.models.images import decode_jpeg, encode_jpeg
 from app.models.pipeline import Nets, Recogniser
@@ -148,9 +149,8 @@ class Cinema:
             await self._recognise(shown, max(0, first - 3), stop)
         delivery, topics = self.stage.delivery, self.stage.topics
         faces = [decode(Faces, one.value) for one in delivery.of(topics.faces)]
-        desk = Desk(
-            self.stage, await self._gallery(people), visit_rules(self.settings, THRESHOLD), sighting_update=0
-        )
+        rules = visit_rules(self.settings, chosen_nets(self.settings).embedder)
+        desk = Desk(self.stage, await self._gallery(people), rules, sighting_update=0)
         async with desk.context as agent:
             await desk.send(agent, *faces)
             await desk.taken_in(len(faces))
