@@ -5,7 +5,7 @@ from app.evaluation.dataset import read_dataset
 from app.evaluation.evaluation import Evaluation, evaluate, written
 from app.evaluation.histogram import Point
 from app.evaluation.identification import Identification
-from app.evaluation.pooling import PROBES, Pooling, Way, identify_pooled
+from app.evaluation.pooling import PROBES, Pooling, Rates, identify_pooled
 from app.evaluation.sample import Sample, take_sample
 from app.evaluation.verification import Verification
 
@@ -18,9 +18,9 @@ __all__ = [
     "Identification",
     "Point",
     "Pooling",
+    "Rates",
     "Sample",
     "Verification",
-    "Way",
     "calibrate",
     "check_request",
     "evaluate",
