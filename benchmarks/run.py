@@ -109,15 +109,20 @@ def _row(result: dict[str, Any], figure: dict[str, Any]) -> str:
     goal = f"{'at most' if figure['at_most'] else 'at least'} {figure['goal']:g} {figure['unit']}"
     rounds = len(figure["rounds"])
     spread = (
-        f" ({figure['least']:.3g} to {figure['most']:.3g}; {rounds} {figure['counted']})"
+        f" ({_number(figure['least'])} to {_number(figure['most'])}; {rounds} {figure['counted']})"
         if rounds > 1
         else ""
     )
     missed = "" if figure["met"] else ": not met"
     wrong = "".join(f"; wrong: {reason}" for reason in result["wrong"])
-    measured = f"{figure['value']:.3g}{spread}{missed}{wrong}"
+    measured = f"{_number(figure['value'])}{spread}{missed}{wrong}"
     settings = "".join(f", {name}={value}" for name, value in result["settings"].items())
     return f"| {figure['what']} (`{result['name']}.py`{settings}) | {goal} | {measured} |"
+
+
+def _number(value: float | None) -> str:
+    """Return a figure as it is read; None is one that is infinite, or could not be measured."""
+    return "no figure" if value is None else f"{value:.3g}"
 
 
 def _machine(machine: dict[str, Any]) -> str:
