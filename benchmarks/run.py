@@ -97,12 +97,16 @@ def publish(results: Sequence[dict[str, Any]]) -> None:
 
 
 def table(results: Sequence[dict[str, Any]]) -> str:
-    """Return a Markdown table of figures, with the machines that they were measured on below."""
+    """Return a Markdown table of figures; below, each machine with what was measured on it."""
     lines = ["| what | goal | measured |", "|---|---|---|"]
     for result in results:
         lines += [_row(result, figure) for figure in result["figures"]]
-    machines = sorted({_machine(result["machine"]) for result in results})
-    return "\n".join([*lines, "", *machines])
+    measured: dict[str, list[str]] = {}
+    for result in results:
+        measured.setdefault(_machine(result["machine"]), []).append(f"`{result['name']}.py`")
+    machines = [f"{', '.join(names)}: {machine}" for machine, names in measured.items()]
+    # A paragraph each.
+    return "\n\n".join(["\n".join(lines), *machines])
 
 
 def _row(result: dict[str, Any], figure: dict[str, Any]) -> str:
@@ -126,7 +130,7 @@ def _number(value: float | None) -> str:
 
 
 def _machine(machine: dict[str, Any]) -> str:
-    return "Measured on {cores} cores of {cpu}, Python {python}, onnxruntime {onnxruntime}.".format(**machine)
+    return "measured on {cores} cores of {cpu}, Python {python}, onnxruntime {onnxruntime}.".format(**machine)
 
 
 if __name__ == "__main__":

@@ -219,6 +219,12 @@ def test_the_table_is_made_of_what_was_measured(report: Any, tmp_path: Path) -> 
     report.report("one", figures, [], (), settings)
     report.report("two", [report.Figure("faces", "of them", 1, [1.0])], [], ["no faces"])
     told = [json.loads((tmp_path / f"{name}.json").read_text()) for name in ("one", "two")]
+    told[0]["machine"] |= {"python": "3.11.2"}
+    told[1]["machine"] |= {"python": "3.11.7"}
+    told.append(told[0] | {"name": "three", "figures": []})
+    *_, one, _, other = table(told).splitlines()
+    assert (one[:34], other[:22]) == ("`one.py`, `three.py`: measured on ", "`two.py`: measured on ")
+    assert [" 3.11.2, " in one, " 3.11.7, " in other] == [True, True]
     assert table(told).splitlines()[:5] == [
         "| what | goal | measured |",
         "|---|---|---|",
