@@ -1,6 +1,6 @@
 """What every benchmark leaves: a table for people, and its figures as JSON in `var/benchmarks`."""
 
-import json
+import math
 import os
 import platform
 import signal
@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import onnxruntime
 from rich.console import Console
 from rich.table import Table
@@ -22,7 +23,7 @@ __all__ = ["FOLDER", "NOT_RUN", "Figure", "machine", "not_run", "report", "run_a
 FOLDER = ROOT / "var" / "benchmarks"
 
 #: Settings that say where a worker runs, and change nothing that is measured.
-_PLACES = {"broker", "data_dir", "topic_prefix", "web_port"}
+_PLACES = {"broker", "data_dir", "topic_prefix", "web_port", "weights_dir"}
 
 #: Exit code of a benchmark that lacks what it measures on: neither met nor missed.
 NOT_RUN = 3
@@ -33,6 +34,7 @@ class Figure:
     """One figure, which every round has measured; its median is held against the goal.
 
     what: what it is, as the table of all figures says it.
+    values: infinite, or NaN, where a round had nothing to be measured: what never came has no age.
     at_most: the goal is not to be exceeded; else it is to be reached.
     counted: what the rounds are.
     """
@@ -47,11 +49,14 @@ class Figure:
     @property
     def value(self) -> float:
         """The median of the rounds."""
-        return statistics.median(self.values)
+        # NaN has no place in an order.
+        return math.nan if any(map(math.isnan, self.values)) else statistics.median(self.values)
 
     @property
     def met(self) -> bool:
         """Tell whether the goal is met."""
+        if not math.isfinite(self.value):
+            return False
         return self.value <= self.goal if self.at_most else self.value >= self.goal
 
     def told(self) -> dict[str, object]:
@@ -106,8 +111,10 @@ def report(
         "command": " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
     }
     FOLDER.mkdir(parents=True, exist_ok=True)
-    (FOLDER / f"{name}.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps(told), flush=True)
+    # Unlike json, msgspec writes null for what is infinite or no number, which JSON does not know.
+    encoded = msgspec.json.encode(told)
+    (FOLDER / f"{name}.json").write_bytes(msgspec.json.format(encoded, indent=1) + b"\n")
+    print(encoded.decode(), flush=True)
     return 0 if ok else 1
 
 

@@ -62,7 +62,7 @@ def main() -> int:
         what, "times as many", GOAL, [one / other for one, other in zip(alone, together, strict=True)]
     )
     return report(
-        "batches", [figure], rows, device=str(runtime.device), batch=runtime.faces,
+        "batches", [figure], rows, settings=settings, device=str(runtime.device), batch=runtime.faces,
         frame="x".join(map(str, FRAME[::-1])),
     )  # fmt: skip
 

@@ -58,7 +58,10 @@ def main() -> int:
     ]
     what = "the default embedder as it is loaded here, against the shipped file in onnxruntime, one thread"
     figure = Figure(what, "times as fast", GOAL, [one / other for one, other in zip(slow, fast, strict=True)])
-    return report("embedder", [figure], rows, embedder=entry.identity, similarity=round(similarity, 7))
+    return report(
+        "embedder", [figure], rows, settings=settings, embedder=entry.identity,
+        similarity=round(similarity, 7),
+    )  # fmt: skip
 
 
 def medians_of(milliseconds: list[float], rounds: int) -> list[float]:

@@ -43,7 +43,7 @@ def main() -> int:
         sample = take_sample(settings, dataset, options.threads, console_progress(), remember=False)
     except OnlookerError as error:
         parser.error(str(error))
-    return conclude(sample, time.monotonic() - started)
+    return conclude(sample, time.monotonic() - started, settings)
 
 
 def of_pairs(dataset: Dataset) -> Dataset:
@@ -56,7 +56,7 @@ def of_pairs(dataset: Dataset) -> Dataset:
     return replace(dataset, people=people)
 
 
-def conclude(sample: Sample, seconds: float) -> int:
+def conclude(sample: Sample, seconds: float, settings: Settings) -> int:
     """Print the accuracy of each fold, with the threshold of the others, and of all."""
     found = verify(sample.dataset.pairs, sample.embeddings)
     rows = [
@@ -74,7 +74,7 @@ def conclude(sample: Sample, seconds: float) -> int:
     )
     figure = Figure(what, "of pairs", GOAL, [found.accuracy])
     return report(
-        "lfw", [figure], rows, wrong, pairs=found.pairs, images=len(sample.embeddings),
+        "lfw", [figure], rows, wrong, settings, pairs=found.pairs, images=len(sample.embeddings),
         detector=sample.nets.detector.name, embedder=sample.nets.embedder.name, seconds=round(seconds, 1),
         deviation=found.deviation, folds=[fold.accuracy for fold in found.folds],
     )  # fmt: skip

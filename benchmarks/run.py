@@ -97,31 +97,40 @@ def publish(results: Sequence[dict[str, Any]]) -> None:
 
 
 def table(results: Sequence[dict[str, Any]]) -> str:
-    """Return a Markdown table of figures, with the machines that they were measured on below."""
+    """Return a Markdown table of figures; below, each machine with what was measured on it."""
     lines = ["| what | goal | measured |", "|---|---|---|"]
     for result in results:
         lines += [_row(result, figure) for figure in result["figures"]]
-    machines = sorted({_machine(result["machine"]) for result in results})
-    return "\n".join([*lines, "", *machines])
+    measured: dict[str, list[str]] = {}
+    for result in results:
+        measured.setdefault(_machine(result["machine"]), []).append(f"`{result['name']}.py`")
+    machines = [f"{', '.join(names)}: {machine}" for machine, names in measured.items()]
+    # A paragraph each.
+    return "\n\n".join(["\n".join(lines), *machines])
 
 
 def _row(result: dict[str, Any], figure: dict[str, Any]) -> str:
     goal = f"{'at most' if figure['at_most'] else 'at least'} {figure['goal']:g} {figure['unit']}"
     rounds = len(figure["rounds"])
     spread = (
-        f" ({figure['least']:.3g} to {figure['most']:.3g}; {rounds} {figure['counted']})"
+        f" ({_number(figure['least'])} to {_number(figure['most'])}; {rounds} {figure['counted']})"
         if rounds > 1
         else ""
     )
     missed = "" if figure["met"] else ": not met"
     wrong = "".join(f"; wrong: {reason}" for reason in result["wrong"])
-    measured = f"{figure['value']:.3g}{spread}{missed}{wrong}"
+    measured = f"{_number(figure['value'])}{spread}{missed}{wrong}"
     settings = "".join(f", {name}={value}" for name, value in result["settings"].items())
     return f"| {figure['what']} (`{result['name']}.py`{settings}) | {goal} | {measured} |"
 
 
+def _number(value: float | None) -> str:
+    """Return a figure as it is read; None is one that is infinite, or could not be measured."""
+    return "no figure" if value is None else f"{value:.3g}"
+
+
 def _machine(machine: dict[str, Any]) -> str:
-    return "Measured on {cores} cores of {cpu}, Python {python}, onnxruntime {onnxruntime}.".format(**machine)
+    return "measured on {cores} cores of {cpu}, Python {python}, onnxruntime {onnxruntime}.".format(**machine)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,13 @@
 Who has four pictures is enrolled with the first as it is, and searched for by three that are made small: the
 face 28 to 45 pixels wide, half of them blurred, JPEG of quality 40 to 85, found and aligned again. Who has
 two or three is a stranger, seen small; who has one is enrolled beside. A seed makes the same pictures.
+
+Quality, and what it weighs, were fitted to small pictures of these very people: on others it may be worth
+less.
 """
 
 import argparse
+import math
 import sys
 import tempfile
 import zlib
@@ -25,6 +29,10 @@ from app.settings import ROOT, Settings
 GOAL, GOAL_OF_SINGLE = 0.80, 1.5
 #: Width of a face that is made small, deviation of the blur, JPEG quality.
 SIDES, BLURS, QUALITIES = (28, 45), (0.6, 1.2), (40, 86)
+#: Of each round: how many there are of whom, and who of them was not found for want of a face.
+COUNTS = (
+    "enrolled", "not_enrolled", "people", "people_without_face", "strangers", "strangers_without_face",
+)  # fmt: skip
 
 
 def main() -> int:
@@ -37,20 +45,30 @@ def main() -> int:
     options = parser.parse_args()
     if not (options.data / "pairs.txt").is_file():
         return not_run(f"no pairs.txt in {options.data}")
-    settings, people = Settings(), read_dataset(options.data).people
-    recogniser = load_recogniser(settings, console_progress())
-    rounds = []
+    settings = Settings()
     try:
-        for seed in options.seeds:
-            with tempfile.TemporaryDirectory(prefix="onlooker-visits-") as name:
-                make_dataset(people, Path(name), recogniser, seed)
-                sample = take_sample(
-                    settings, read_dataset(Path(name)), options.threads, console_progress(), remember=False
-                )
-                rounds.append(identify_pooled(sample.faces_of_people))
+        people = read_dataset(options.data).people
+        counts = {len(pictures) for pictures in people.values()}
+        if max(counts) <= PROBES or counts.isdisjoint(range(2, PROBES + 1)):
+            return not_run(
+                f"nobody in {options.data} has {PROBES + 1} pictures, or nobody has two or {PROBES}"
+            )
+        rounds = [measure(people, settings, seed, options.threads) for seed in options.seeds]
     except OnlookerError as error:
         parser.error(str(error))
-    return conclude([found for found in rounds if found is not None])
+    return conclude(rounds, settings)
+
+
+def measure(people: dict[str, Sequence[Path]], settings: Settings, seed: int, threads: int) -> Pooling:
+    """Make the pictures of one round, and search for the people on them."""
+    recogniser = load_recogniser(settings, console_progress())
+    with tempfile.TemporaryDirectory(prefix="onlooker-visits-") as name:
+        make_dataset(people, Path(name), recogniser, seed)
+        dataset = read_dataset(Path(name))
+        sample = take_sample(settings, dataset, threads, console_progress(), remember=False)
+    found = identify_pooled(sample.faces_of_people)
+    assert found is not None, "people with pictures enough, and strangers"
+    return found
 
 
 def make_dataset(people: dict[str, Sequence[Path]], folder: Path, recogniser: Recogniser, seed: int) -> None:
@@ -79,27 +97,41 @@ def made_small(image: Image, recogniser: Recogniser, random: np.random.Generator
     return encode_jpeg(np.asarray(small, np.uint8), int(random.integers(*QUALITIES)))
 
 
-def conclude(rounds: list[Pooling]) -> int:
+def conclude(rounds: Sequence[Pooling], settings: Settings) -> int:
     """Print what each way of searching finds at 1 % false positives."""
     rows, wrong = [], []
     for number, found in enumerate(rounds, 1):
         ways = {"one, on average": found.single, "best": found.best, f"{PROBES} pooled": found.pooled}
         rows += [
-            {"round": number, "searched for by": what, "rank 1": f"{100 * way.rank1:.1f} %"}
-            | {f"DIR at FPIR {way.points[0].rate:g}": f"{100 * (way.points[0].hits or 0):.1f} %"}
-            for what, way in ways.items()
+            {"round": number, "searched for by": what, "rank 1": f"{100 * rates.rank1:.1f} %"}
+            | {f"DIR at FPIR {rates.points[0].rate:g}": percent(rates.points[0].hits)}
+            for what, rates in ways.items()
         ]
         wrong += [] if found.people >= 100 else [f"{found.people} people alone were searched for"]
+        wrong += [why] if (why := found.pooled.points[0].why_not) else []
     hits = [(found.single.points[0].hits or 0.0, found.pooled.points[0].hits or 0.0) for found in rounds]
     what = f"identified at 1 % false positives by {PROBES} small pictures in one template (LFW)"
     figures = [
         Figure(what, "of the people", GOAL, [pooled for _, pooled in hits]),
         Figure("the same, of what one of them finds", "times", GOAL_OF_SINGLE, [
-            pooled / max(single, 1e-9) for single, pooled in hits
+            pooled / single if single else math.inf for single, pooled in hits
         ]),
     ]  # fmt: skip
-    people = {name: getattr(rounds[0], name) for name in ("enrolled", "people", "strangers")}
-    return report("visits", figures, rows, wrong, **people)
+    counts = (
+        "enrolled",
+        "not_enrolled",
+        "people",
+        "people_without_face",
+        "strangers",
+        "strangers_without_face",
+    )
+    people = {name: [getattr(found, name) for found in rounds] for name in counts}
+    return report("visits", figures, rows, wrong, settings, **people)
+
+
+def percent(share: float | None) -> str:
+    """Return a share as it is read; where the strangers are too few for a threshold there is none."""
+    return "not supported" if share is None else f"{100 * share:.1f} %"
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ DIMENSION = 64
 
 
 def people(enrolled: int, strangers: int, noise: float, seed: int = 0) -> dict[str, list[Face | None]]:
-    """Return people with four pictures each and strangers with three; `noise` makes each unlike themselves."""
+    """Return people with four pictures each and strangers with three, by `noise` unlike themselves."""
     random = np.random.default_rng(seed)
 
     def faces(count: int) -> list[Face | None]:

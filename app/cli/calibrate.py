@@ -130,8 +130,8 @@ def _learnt(one: Learnt | None) -> str:
     if one is None:
         return "not learnt: too few people with pictures enough are enrolled, or are strangers"
     return (
-        f"learnt from {one.enrolled:,} probes of people enrolled, {one.strangers:,} of strangers; on others off by"
-        f" {one.trial.error:.3f} on average (Brier score {one.trial.brier:.3f})"
+        f"learnt from {one.enrolled:,} probes of people enrolled, {one.strangers:,} of strangers; on others"
+        f" off by {one.trial.error:.3f} on average (Brier score {one.trial.brier:.3f})"
     )
 
 

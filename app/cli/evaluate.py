@@ -103,7 +103,12 @@ def _tables(evaluation: Evaluation) -> Iterator[Table | str]:
         yield "nobody has two pictures: identification is not measured"
     else:
         yield from _identification(evaluation.identification)
-    if evaluation.pooling is not None:
+    if evaluation.pooling is None:
+        yield (
+            f"nobody has {PROBES + 1} pictures, or nobody has two or {PROBES}: what several of them are worth"
+            " together is not measured"
+        )
+    else:
         yield from _pooling(evaluation.pooling)
 
 
@@ -135,20 +140,22 @@ def _identification(found: Identification) -> Iterator[Table | str]:
 
 def _pooling(found: Pooling) -> Iterator[Table | str]:
     yield (
-        f"\n{found.people:,} of {found.enrolled:,} people enrolled with one picture each, searched for by"
-        f" {PROBES} others of theirs, and {found.strangers:,} strangers by two or {PROBES} of theirs"
+        f"\npooling, {found.people:,} people searched for by {PROBES} pictures each"
+        f" ({found.people_without_face} without a face in any), and {found.strangers:,} strangers by two or"
+        f" {PROBES} each ({found.strangers_without_face} without a face in any), {found.enrolled:,} people"
+        f" enrolled with another one ({found.not_enrolled} more have no face in it)"
     )
     table = Table()
-    rates = [f"DIR at FPIR {point.rate:g}" for point in found.single.points]
-    for heading in ("searched for by", "rank 1", *rates):
+    points = [f"DIR at FPIR {point.rate:g}" for point in found.single.points]
+    for heading in ("searched for by", "rank 1", *points):
         table.add_column(heading, justify="right")
     ways = {
         "one of them, on average": found.single,
         "the best of them": found.best,
         "all in one template": found.pooled,
     }
-    for what, way in ways.items():
-        table.add_row(what, f"{100 * way.rank1:.2f} %", *(_cells(point)[0] for point in way.points))
+    for what, rates in ways.items():
+        table.add_row(what, f"{100 * rates.rank1:.2f} %", *(_cells(point)[0] for point in rates.points))
     yield table
 
 

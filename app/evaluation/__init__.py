@@ -7,7 +7,7 @@ from app.evaluation.evaluation import Evaluation, evaluate, written
 from app.evaluation.histogram import Point
 from app.evaluation.identification import Identification
 from app.evaluation.joining import FMR, Joining, join_threshold
-from app.evaluation.pooling import PROBES, Pooling, Way, identify_pooled
+from app.evaluation.pooling import PROBES, Pooling, Rates, identify_pooled
 from app.evaluation.sample import Sample, take_sample
 from app.evaluation.verification import Verification
 
@@ -23,10 +23,10 @@ __all__ = [
     "Learnt",
     "Point",
     "Pooling",
+    "Rates",
     "Sample",
     "Trial",
     "Verification",
-    "Way",
     "calibrate",
     "check_request",
     "evaluate",

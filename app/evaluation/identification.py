@@ -16,7 +16,7 @@ from app.evaluation.sample import Faces
 from app.models import Floats
 from app.search import Index, Nearest
 
-__all__ = ["FPIRS", "Identification", "Roles", "Searches", "assign_roles", "identify", "search"]
+__all__ = ["FPIRS", "Identification", "Roles", "Searches", "assign_roles", "identify", "look_up", "search"]
 
 #: The false-positive identification rates that are looked at.
 FPIRS = (1e-2, 1e-3)
@@ -120,11 +120,11 @@ def search(people: Faces, known: Sequence[str], strangers: Sequence[str]) -> tup
     theirs = [(name, face) for name in known for face in people[name][1:]]
     # Who is not enrolled is never the right one.
     others = [(None, face) for name in strangers for face in people[name]]
-    return _search(index, theirs), _search(index, others)
+    return look_up(index, theirs), look_up(index, others)
 
 
-def _search(index: Index, probes: Sequence[tuple[str | None, Floats | None]]) -> Searches:
-    """Look `probes`, each with who it is, up in `index`."""
+def look_up(index: Index, probes: Sequence[tuple[str | None, Floats | None]]) -> Searches:
+    """Search `index` for `probes`, each with who it is: None for a stranger, who is never the right one."""
     faces = [face for _, face in probes if face is not None]
     nearest = index.search(np.stack(faces) if faces else np.empty((0, 0), np.float32))
     people = [person for person, face in probes if face is not None]

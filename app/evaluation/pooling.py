@@ -1,7 +1,8 @@
 """What it is worth to pool the faces of a visit: open-set identification by several pictures at once.
 
-Who has enough pictures is enrolled with the first one and searched for by the others, all in one template;
-who has too few for that, and more than one, is a stranger; who has one is enrolled beside them.
+Who has enough pictures is enrolled with the first one and searched for by the next ones, all in one template;
+who has too few for that, and more than one, is a stranger; who has one is enrolled beside them. What fails
+for want of a face, in the enrolment or in the probes, is a miss; a stranger without one is not searched for.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,22 +12,25 @@ import numpy as np
 
 from app.evaluation.face import Face
 from app.evaluation.histogram import Point, ScoreHistogram, operating_point
-from app.evaluation.identification import FPIRS
+from app.evaluation.identification import FPIRS, look_up
 from app.models import Floats
 from app.search import Index
 from app.tracking import pooled
 
-__all__ = ["PROBES", "Pooling", "Way", "identify_pooled"]
+__all__ = ["PROBES", "Pooling", "Rates", "identify_pooled"]
 
 #: Pictures that are pooled.
 PROBES = 3
 
+#: The pictures of a person that they are searched for by; None for one without a face.
+Probes = Sequence[Face | None]
+
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """How well people are identified by one template of their pictures, made in one way.
+class Rates:
+    """How well people are identified by what is made of their pictures in one way.
 
-    rank1: the share of people whose nearest person is the right one.
+    rank1: the share of searches whose nearest person is the right one.
     points: DIR, rank 1, at each FPIR.
     """
 
@@ -39,57 +43,76 @@ class Pooling:
     """The same people, searched for by one of their pictures and by all of them."""
 
     enrolled: int
+    #: People whose enrolment picture has no face.
+    not_enrolled: int
+    #: People who are searched for, and those of them who have no face in any of the pictures.
     people: int
+    people_without_face: int
     strangers: int
+    strangers_without_face: int
     #: One picture at random: what each of them finds, on average.
-    single: Way
+    single: Rates
     #: The one of best quality.
-    best: Way
+    best: Rates
     #: `PROBES` pictures in one template, as those of a visit.
-    pooled: Way
+    pooled: Rates
 
 
 def identify_pooled(people: Mapping[str, Sequence[Face | None]]) -> Pooling | None:
     """Enrol and search; None where nobody has pictures enough, or nobody is a stranger."""
-    seen = {name: [face for face in theirs if face is not None] for name, theirs in people.items()}
-    known = [name for name, theirs in seen.items() if len(theirs) > PROBES]
-    strangers = [name for name, theirs in seen.items() if 1 < len(theirs) <= PROBES]
+    known = [(name, theirs[1 : PROBES + 1]) for name, theirs in people.items() if len(theirs) > PROBES]
+    strangers = [(None, theirs) for theirs in people.values() if 1 < len(theirs) <= PROBES]
     if not known or not strangers:
         return None
+    first = {name: theirs[0] for name, theirs in people.items() if len(theirs) == 1 or len(theirs) > PROBES}
     index = Index()
-    for name in seen.keys() - set(strangers):
-        if seen[name]:
-            index.add(name, seen[name][0].embedding[None])
-    enrolled = sum(name in index for name in seen)
-    probes = [(name, seen[name][1 : PROBES + 1]) for name in known]
-    others = [(name, seen[name]) for name in strangers]
-    ways = (_way(index, probes, others, make) for make in (_each, _best, _pooled))
-    return Pooling(enrolled, len(known), len(strangers), *ways)
+    for name, face in first.items():
+        if face is not None:
+            index.add(name, face.embedding[None])
+    enrolled = sum(face is not None for face in first.values())
+    return Pooling(
+        enrolled,
+        len(first) - enrolled,
+        len(known),
+        _without_face(known),
+        len(strangers),
+        _without_face(strangers),
+        *(_rates(index, known, strangers, make) for make in (_each, _best, _pooled)),
+    )
 
 
-def _each(faces: Sequence[Face]) -> list[Floats]:
-    return [face.embedding for face in faces]
+def _without_face(people: Sequence[tuple[str | None, Probes]]) -> int:
+    return sum(not any(probes) for _, probes in people)
 
 
-def _best(faces: Sequence[Face]) -> list[Floats]:
-    return [max(faces, key=lambda face: face.quality).embedding]
+def _each(probes: Probes) -> list[Floats | None]:
+    return [None if face is None else face.embedding for face in probes]
 
 
-def _pooled(faces: Sequence[Face]) -> list[Floats]:
-    return [pooled(np.stack(_each(faces)), np.array([face.quality for face in faces]))]
+def _best(probes: Probes) -> list[Floats | None]:
+    faces = [face for face in probes if face is not None]
+    return [max(faces, key=lambda face: face.quality).embedding if faces else None]
 
 
-def _way(
+def _pooled(probes: Probes) -> list[Floats | None]:
+    faces = [face for face in probes if face is not None]
+    if not faces:
+        return [None]
+    return [pooled(np.stack([face.embedding for face in faces]), np.array([face.quality for face in faces]))]
+
+
+def _rates(
     index: Index,
-    people: Sequence[tuple[str, Sequence[Face]]],
-    strangers: Sequence[tuple[str, Sequence[Face]]],
-    make: Callable[[Sequence[Face]], list[Floats]],
-) -> Way:
-    """Search for people, and for strangers, by what is made of the faces of each."""
-    probes = [(name, probe) for name, faces in people for probe in make(faces)]
-    others = [probe for _, faces in strangers for probe in make(faces)]
-    found, taken = index.search(np.stack([probe for _, probe in probes])), index.search(np.stack(others))
-    right = np.array([owner == name for owner, (name, _) in zip(found.owners, probes, strict=True)], np.bool_)
-    hits, impostors = ScoreHistogram(found.similarities[right]), ScoreHistogram(taken.similarities)
-    points = tuple(operating_point(rate, impostors, hits, len(probes)) for rate in FPIRS)
-    return Way(float(right.mean()), points)
+    people: Sequence[tuple[str | None, Probes]],
+    strangers: Sequence[tuple[str | None, Probes]],
+    make: Callable[[Probes], list[Floats | None]],
+) -> Rates:
+    """Search for people, and for strangers, by what is made of the pictures of each."""
+    known, others = (
+        look_up(index, [(name, probe) for name, probes in some for probe in make(probes)])
+        for some in (people, strangers)
+    )
+    hits = ScoreHistogram(known.nearest.similarities[known.right])
+    impostors = ScoreHistogram(others.nearest.similarities)
+    points = tuple(operating_point(rate, impostors, hits, len(known)) for rate in FPIRS)
+    return Rates(len(hits) / len(known), points)

@@ -11,7 +11,9 @@ Floats = NDArray[np.float32]
 def distances(boxes: Floats, others: Floats) -> Floats:
     """Return how far the middles of `boxes` (N, 4) and `others` (M, 4) are apart, (N, M), in their sizes."""
     middles, theirs = (boxes[:, :2] + boxes[:, 2:]) / 2, (others[:, :2] + others[:, 2:]) / 2
-    apart = np.linalg.norm(middles[:, None] - theirs[None], axis=2)
+    # Not as one array of pairs with a norm along its last axis, two long: that takes ten times as long.
+    across, down = (np.subtract.outer(middles[:, axis], theirs[:, axis]) for axis in (0, 1))
+    apart = np.sqrt(across**2 + down**2)
     return np.asarray(apart / np.sqrt(_sizes(boxes)[:, None] * _sizes(others)[None]), np.float32)
 
 

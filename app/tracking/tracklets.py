@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.tracking.cuts import Cuts
+from app.tracking.geometry import distances, growth
 
 __all__ = ["Followed", "Seen", "TrackletRules", "TrackletTracker"]
 
@@ -26,8 +27,9 @@ _NEAR, _FARTHER = 0.6, 1.2
 _LARGER = 1.7
 #: Two faces are so near, in sizes of a face, that one may be taken for the other from now on.
 _CROSSING = 1.0
-#: What is newer counts for so much in the velocity.
-_FRESH = 0.5
+#: What is newer counts for so much in the velocity; within fewer milliseconds, as in a burst, for less, for
+#: boxes jitter: a pixel in a millisecond is no speed.
+_FRESH, _LEAST_STEP = 0.5, 40
 #: Two faces that look less alike from one frame to the next, from afar, may be of two people. Of the same
 #: one's 99 in 100 are above at 25 frames a second, 94 at 9, and of different people one in twenty.
 _ALIKE = 0.9
@@ -184,11 +186,10 @@ class TrackletTracker:
         since = np.array([captured - one.captured for one in self._tracklets], np.float32)
         before = np.stack([one.box for one in self._tracklets])
         expected = before + np.stack([one.velocity for one in self._tracklets]) * since[:, None]
-        distances = _distances(boxes, expected)
-        growth = np.abs(np.log(_sizes(boxes)[:, None] / _sizes(before)[None]))
-        possible = (distances <= _NEAR + _FARTHER * since / 1000) & (growth <= np.log(_LARGER))
+        apart = distances(boxes, expected)
+        possible = (apart <= _NEAR + _FARTHER * since / 1000) & (growth(boxes, before) <= _LARGER)
         rows, places = np.nonzero(possible)
-        order = np.argsort(distances[rows, places], kind="stable")
+        order = np.argsort(apart[rows, places], kind="stable")
         return zip(rows[order].tolist(), places[order].tolist(), strict=True)
 
     def _is_due(self, tracklet: _Tracklet, captured: int, near: bool) -> bool:
@@ -211,24 +212,11 @@ def _is_unseen(tracklet: _Tracklet, captured: int) -> bool:
 
 def _move(tracklet: _Tracklet, box: Floats, captured: int) -> None:
     since = captured - tracklet.captured
-    if since > 0:
-        tracklet.velocity += _FRESH * ((box - tracklet.box) / since - tracklet.velocity)
+    missed = box - (tracklet.box + tracklet.velocity * since)
+    tracklet.velocity += _FRESH * missed / max(since, _LEAST_STEP)
     tracklet.box, tracklet.captured = box, captured
 
 
 def _near_others(boxes: Floats) -> Bools:
     """Return which faces are so near to another one that they may be exchanged, (N,)."""
-    return np.asarray((_distances(boxes, boxes) < _CROSSING).sum(axis=1) > 1)
-
-
-def _sizes(boxes: Floats) -> Floats:
-    """Return the side of a square as large as each box, (N,); at least a pixel."""
-    areas = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1)
-    return np.asarray(np.sqrt(np.maximum(areas, 1)), np.float32)
-
-
-def _distances(boxes: Floats, others: Floats) -> Floats:
-    """Return how far the middles of `boxes` (N, 4) and `others` (M, 4) are apart, (N, M), in their sizes."""
-    middles, theirs = (boxes[:, :2] + boxes[:, 2:]) / 2, (others[:, :2] + others[:, 2:]) / 2
-    apart = np.linalg.norm(middles[:, None] - theirs[None], axis=2)
-    return np.asarray(apart / np.sqrt(_sizes(boxes)[:, None] * _sizes(others)[None]), np.float32)
+    return np.asarray((distances(boxes, boxes) < _CROSSING).sum(axis=1) > 1)

@@ -51,6 +51,31 @@ def test_the_median_of_the_rounds_meets_the_goal(
     assert {"cpu", "cores", "python", "onnxruntime"} == told["machine"].keys()
 
 
+@pytest.mark.parametrize("at_most", [False, True])
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_what_cannot_be_measured_is_null_and_meets_no_goal(
+    report: Any, tmp_path: Path, value: float, at_most: bool
+) -> None:
+    from run import table
+
+    figure = report.Figure("age", "s", 2, [value, 1.0, value], at_most=at_most)
+    assert report.report("one", [figure], [{"round": 1}], worst=value) == 1
+    text = (tmp_path / "one.json").read_text()
+    told = json.loads(text, parse_constant=lambda constant: pytest.fail(f"{constant} is not JSON"))
+    assert (told["figures"][0]["value"], told["figures"][0]["rounds"]) == (None, [None, 1.0, None])
+    assert told["measured_with"] == {"worst": None}
+    assert "| no figure (" in table([told])
+    assert "3 rounds): not met |" in table([told])
+
+
+def test_one_round_without_a_figure_is_said(report: Any, tmp_path: Path) -> None:
+    from run import table
+
+    report.report("one", [report.Figure("age", "s", 2, [1.0, 1.5, float("inf")], at_most=True)], [])
+    told = json.loads((tmp_path / "one.json").read_text())
+    assert "| 1.5 (1 to no figure; 3 rounds) |" in table([told])
+
+
 def test_a_figure_is_worth_nothing_where_something_was_wrong(report: Any, tmp_path: Path) -> None:
     figure = report.Figure("speed", "times", 2, [9.0])
     assert report.report("one", [figure], [], ["no faces"], crops=False) == 1
@@ -78,6 +103,52 @@ def test_faces_that_were_not_found_are_wrong(report: Any, found: dict[int, int],
 async def _never() -> int:
     await asyncio.Event().wait()
     return 0
+
+
+def _pooling(people: int, strangers: int, hits: float | None) -> Any:
+    from app.evaluation import Point, Pooling
+    from app.evaluation.pooling import Rates
+
+    why_not = None if hits is not None else f"{strangers} attempts, 100 needed"
+    rates = Rates(0.9, (Point(0.01, strangers, 100, 0.5, 1, hits, why_not),))
+    return Pooling(people + 5, 1, people, 2, strangers, 3, rates, rates, rates)
+
+
+def test_each_round_says_who_took_part_and_with_which_nets(report: Any, tmp_path: Path) -> None:
+    from run import table
+    from visits import conclude
+
+    rounds = [_pooling(221, 525, 0.9), _pooling(222, 524, 0.9)]
+    assert conclude(rounds, Settings(embedder="sface")) == 1
+    told = json.loads((tmp_path / "visits.json").read_text())
+    assert (told["wrong"], told["measured_with"]) == ([], {
+        "enrolled": [226, 227], "not_enrolled": [1, 1], "people": [221, 222], "people_without_face": [2, 2],
+        "strangers": [525, 524], "strangers_without_face": [3, 3],
+    })  # fmt: skip
+    assert "(`visits.py`, embedder=sface)" in table([told])
+
+
+def test_too_few_strangers_are_wrong_and_no_figure(report: Any, tmp_path: Path) -> None:
+    from visits import conclude
+
+    assert conclude([_pooling(221, 9, None)], Settings()) == 1
+    told = json.loads((tmp_path / "visits.json").read_text())
+    assert told["wrong"] == ["9 attempts, 100 needed"]
+    assert [figure["value"] for figure in told["figures"]] == [0.0, None]
+
+
+def test_people_without_pictures_enough_are_nothing_to_measure(
+    report: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any
+) -> None:
+    import visits
+
+    for picture in ("ada/ada_0001.jpg", "ada/ada_0002.jpg", "bo/bo_0001.jpg"):
+        (tmp_path / "images" / picture).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "images" / picture).touch()
+    (tmp_path / "pairs.txt").write_text("1\nada\t1\t2\nada\t1\tbo\t1\n")
+    monkeypatch.setattr(sys, "argv", ["visits.py", "--data", str(tmp_path)])
+    assert visits.main() == 3
+    assert "has 4 pictures, or nobody has two or 3" in capsys.readouterr().err
 
 
 def test_a_benchmark_that_does_not_end_has_failed(report: Any, capsys: Any) -> None:
@@ -148,6 +219,12 @@ def test_the_table_is_made_of_what_was_measured(report: Any, tmp_path: Path) -> 
     report.report("one", figures, [], (), settings)
     report.report("two", [report.Figure("faces", "of them", 1, [1.0])], [], ["no faces"])
     told = [json.loads((tmp_path / f"{name}.json").read_text()) for name in ("one", "two")]
+    told[0]["machine"] |= {"python": "3.11.2"}
+    told[1]["machine"] |= {"python": "3.11.7"}
+    told.append(told[0] | {"name": "three", "figures": []})
+    *_, one, _, other = table(told).splitlines()
+    assert (one[:34], other[:22]) == ("`one.py`, `three.py`: measured on ", "`two.py`: measured on ")
+    assert [" 3.11.2, " in one, " 3.11.7, " in other] == [True, True]
     assert table(told).splitlines()[:5] == [
         "| what | goal | measured |",
         "|---|---|---|",
@@ -217,12 +294,18 @@ def test_readme_says_what_was_published(report: Any) -> None:
         ("run.py", ["nope"], 2, "unknown: nope"),
         ("end_to_end.py", ["--clip", "nothing.mp4"], 1, "there is no clip nothing.mp4"),
         ("lfw.py", ["--data", "nowhere"], 3, "not run: no pairs.txt in nowhere"),
+        ("visits.py", ["--data", "nowhere"], 3, "not run: no pairs.txt in nowhere"),
+        ("visits.py", ["--data", "{broken}"], 2, "pairs.txt"),
+        ("lfw.py", ["--data", "{broken}"], 2, "pairs.txt"),
         ("imported_vs_mxnet.py", ["--prefix", "nowhere/model"], 3, "not run: no checkpoint nowhere/model"),
     ],
 )
-def test_what_is_missing_is_said_in_a_line(program: str, arguments: list[str], code: int, said: str) -> None:
+def test_what_is_missing_is_said_in_a_line(
+    tmp_path: Path, program: str, arguments: list[str], code: int, said: str
+) -> None:
+    (tmp_path / "pairs.txt").write_text("no list of pairs")
     done = subprocess.run(
-        [sys.executable, str(HERE / program), *arguments],
+        [sys.executable, str(HERE / program), *(one.format(broken=tmp_path) for one in arguments)],
         cwd=ROOT,
         capture_output=True,
         text=True,

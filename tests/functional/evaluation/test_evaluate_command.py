@@ -163,6 +163,62 @@ def test_where_nobody_has_two_pictures_that_is_the_reason(onlooker: Run, few: Pa
     assert "needed" not in output
 
 
+@pytest.fixture
+def visited(few: Path, tmp_path: Path) -> Path:
+    """Return a dataset in which one has four pictures, of which two have no face, and one has two."""
+    folder = tmp_path / "visited"
+    people = sorted((few / "images").iterdir(), key=lambda person: -len([*person.iterdir()]))
+    for person, count in zip(people, (2, 4, 2, 3, 1), strict=False):
+        (folder / person.name).mkdir(parents=True)
+        for picture in sorted(person.iterdir())[:count]:
+            (folder / person.name / picture.name).symlink_to(picture)
+    blank = np.zeros((100, 100, 3), np.uint8)
+    for number in (8, 9):
+        blank[0, 0] += 1
+        assert cv2.imwrite(str(folder / people[0].name / f"z_{number}.png"), blank)
+    return folder
+
+
+def test_several_pictures_in_one_template_are_measured(onlooker: Run, visited: Path, tmp_path: Path) -> None:
+    code, output, _ = onlooker("evaluate", visited, "--json", tmp_path / "figures.json")
+    assert code == 0
+    assert (
+        "pooling, 2 people searched for by 3 pictures each (0 without a face in any), and 2 strangers by two"
+        " or 3 each (0 without a face in any), 3 people enrolled with another one (0 more have no face in it)"
+    ) in " ".join(output.split())
+    table = output[output.index("pooling,") :].splitlines()
+    rows = {line.split("│")[1].strip(): line.split("│")[2:5] for line in table if line.startswith("│")}
+    # Of one of the two, two of the three pictures have no face.
+    assert {what: cells[0].strip() for what, cells in rows.items()} == {
+        "one of them, on average": "66.67 %",
+        "the best of them": "100.00 %",
+        "all in one template": "100.00 %",
+    }
+    assert {cell.strip() for cells in rows.values() for cell in cells[1:]} == {"not supported"}
+    found = json.loads((tmp_path / "figures.json").read_text())["pooling"]
+    counts = {name: value for name, value in found.items() if isinstance(value, int)}
+    assert counts == {
+        "enrolled": 3, "not_enrolled": 0, "people": 2, "people_without_face": 0, "strangers": 2,
+        "strangers_without_face": 0,
+    }  # fmt: skip
+    assert [found[way]["rank1"] for way in ("single", "best", "pooled")] == pytest.approx([2 / 3, 1, 1])
+    point = found["pooled"]["points"][0]
+    assert (point["rate"], point["comparisons"], point["hits"]) == (0.01, 2, None)
+    assert point["why_not"] == "2 attempts, 100 needed"
+
+
+def test_where_nobody_has_pictures_to_pool_that_is_said(onlooker: Run, few: Path, tmp_path: Path) -> None:
+    for person in (few / "images").iterdir():
+        (tmp_path / "pairs" / person.name).mkdir(parents=True)
+        for picture in sorted(person.iterdir())[:2]:
+            (tmp_path / "pairs" / person.name / picture.name).symlink_to(picture)
+    code, output, _ = onlooker("evaluate", tmp_path / "pairs", "--json", tmp_path / "figures.json")
+    assert code == 0
+    assert "nobody has 4 pictures, or nobody has two or 3" in output
+    assert "pooling," not in output
+    assert json.loads((tmp_path / "figures.json").read_text())["pooling"] is None
+
+
 def test_files_are_refused_before_the_work(onlooker: Run, few: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()

@@ -51,13 +51,45 @@ def test_the_best_picture_is_the_one_of_best_quality() -> None:
     assert found.best.rank1 == 1 > found.single.rank1
 
 
-def test_who_is_not_enrolled_is_nobody_s_right_one() -> None:
-    people = {"ada": person(0, 0, 0, 0, 0), "bo": [*person(1, 0, 0), None], "cy": person(2, 0)}
-    people["di"] = [None, *person(3, 0, 0.1, 0.1)]
+def test_who_has_pictures_enough_and_no_face_on_one_is_no_stranger() -> None:
+    people = crowd(0) | {"blink": [*person(61, 0, 0, 0), None]}
     found = identify_pooled(people)
     assert found is not None
-    # A picture without a face is none: `di` has three, and is a stranger.
-    assert (found.enrolled, found.people, found.strangers) == (2, 1, 2)
+    assert (found.enrolled, found.people, found.strangers) == (31, 21, 30)
+    # What has no face is missed; a template is made of the others.
+    assert found.single.rank1 == pytest.approx(62 / 63)
+    assert found.pooled.rank1 == 1
+
+
+def test_who_has_no_face_to_be_searched_for_by_is_missed() -> None:
+    found = identify_pooled(crowd(0) | {"hidden": [*person(61, 0), None, None, None]})
+    assert found is not None
+    assert (found.enrolled, found.people, found.people_without_face) == (31, 21, 1)
+    ways = (found.single, found.best, found.pooled)
+    assert [way.rank1 for way in ways] == pytest.approx([20 / 21] * 3)
+
+
+def test_who_has_no_face_on_the_enrolment_picture_is_missed() -> None:
+    found = identify_pooled(crowd(0) | {"late": [None, *person(61, 0, 0, 0)], "never": [None]})
+    assert found is not None
+    assert (found.enrolled, found.not_enrolled, found.people) == (30, 2, 21)
+    assert [way.rank1 for way in (found.single, found.best, found.pooled)] == pytest.approx([20 / 21] * 3)
+
+
+def test_a_stranger_without_a_face_is_not_searched_for() -> None:
+    found = identify_pooled(crowd(0) | {"hidden": [None, None], "blink": [None, *person(61, 0)]})
+    assert found is not None
+    assert (found.strangers, found.strangers_without_face) == (32, 1)
+    assert found.pooled.points[0].comparisons == 31
+    assert found.single.points[0].comparisons == 91
+
+
+def test_where_no_stranger_has_a_face_no_rate_is_supported() -> None:
+    people = {"ada": person(0, *[0] * (PROBES + 1)), "bo": person(1, 0), "cy": [None, None]}
+    found = identify_pooled(people)
+    assert found is not None
+    assert (found.pooled.rank1, found.pooled.points[0].hits) == (1, None)
+    assert found.pooled.points[0].why_not == "0 attempts, 100 needed"
 
 
 @pytest.mark.parametrize(
@@ -66,9 +98,10 @@ def test_who_is_not_enrolled_is_nobody_s_right_one() -> None:
         {},
         {"ada": person(0, *[0] * PROBES)},
         {"ada": person(0, *[0] * (PROBES + 1))},
-        {"ada": person(0, *[0] * (PROBES + 1)), "bo": person(1, 0), "cy": [None, None]},
+        {"ada": person(0, *[0] * (PROBES + 1)), "bo": person(1, 0)},
+        {"ada": person(0, *[0] * PROBES), "bo": person(1, 0)},
     ],
-    ids=["nobody", "nobody to search for", "no strangers", "no faces of strangers"],
+    ids=["nobody", "nobody to search for", "no strangers", "others alone", "strangers alone"],
 )
 def test_where_nobody_can_be_searched_for_nothing_is_measured(people: dict[str, list[Face | None]]) -> None:
     assert identify_pooled(people) is None

@@ -69,6 +69,30 @@ def test_a_small_face_may_go_farther_than_its_size_between_two_frames() -> None:
     assert len({tuple(numbers(one)) for one in found}) == 1
 
 
+@pytest.mark.parametrize("period", [0, 1, 3])
+def test_frames_that_come_in_a_burst_do_not_set_a_face_in_motion(period: int) -> None:
+    """A network that was held up hands over what it has at once; a detector's boxes jitter."""
+    camera, random = Camera(), np.random.default_rng(0)
+    seen = set()
+    for _ in range(20):
+        camera.period = period
+        for _ in range(5):
+            seen.update(numbers(camera.frame(np.array([100, 80]) + random.uniform(-2, 2, 2))))
+        camera.captured += 400
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("period", [0, 1, 3])
+def test_after_a_burst_a_face_goes_on_as_fast_as_before(period: int) -> None:
+    camera = Camera(period=500)
+    found = [camera.frame((100 + 45 * step, 80)) for step in range(5)]
+    camera.captured, camera.period = camera.captured - 500 + period, period
+    found += [camera.frame((280 + 0.09 * period * step, 80)) for step in range(1, 20)]
+    camera.captured += 900
+    found.append(camera.frame((361, 80)))
+    assert len({tuple(numbers(one)) for one in found}) == 1
+
+
 def test_somebody_else_elsewhere_is_another_one() -> None:
     camera = Camera()
     [first] = numbers(camera.frame((100, 80)))
