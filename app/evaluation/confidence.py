@@ -4,6 +4,7 @@ Who has more than `PROBES` pictures is enrolled with the first one; who has fewe
 stranger; who has one is enrolled beside. The probes of those enrolled weigh as much as those of strangers.
 """
 
+import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -107,7 +108,7 @@ def _search(people: Mapping[str, Sequence[Face | None]], pools: bool) -> _Probes
         np.stack([np.ones(len(probes)), found.similarities, lead], axis=1),
         np.array(right, np.bool_),
         np.array([known for _, known, _ in probes], np.bool_),
-        np.array([zlib.crc32(name.encode()) % 2 == 0 for name, _, _ in probes], np.bool_),
+        np.array([zlib.crc32(os.fsencode(name)) % 2 == 0 for name, _, _ in probes], np.bool_),
     )
 
 
