@@ -202,7 +202,7 @@ class InferencePool:
         }
         return [
             Embedded(
-                made.units,
+                made.embeddings,
                 self._recogniser.quality(one.detections, faces, made),
                 _crops(faces, one.gates, travel),
                 seconds,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.tracking.cuts import Cuts
+from app.tracking.cuts import CutDetector
 
 __all__ = ["Followed", "TrackletRules", "TrackletTracker"]
 
@@ -82,7 +82,7 @@ class TrackletTracker:
         self._rules = rules
         self._tracklets: list[_Tracklet] = []
         self._captured = 0
-        self._cuts = Cuts()
+        self._cuts = CutDetector()
 
     def follow(
         self, captured: int, offset: int, scene: Grey, boxes: Floats, quality: Floats, passed: Bools
@@ -96,7 +96,7 @@ class TrackletTracker:
             quality: (N,), of each face, as far as it is known before it is embedded.
             passed: (N,), which faces are good enough to be embedded.
         """
-        if self._cuts.between(scene) or captured < self._captured:
+        if self._cuts.is_cut(scene) or captured < self._captured:
             # Time that goes back is a recording that begins again.
             self._tracklets.clear()
         self._captured = captured
