@@ -36,17 +36,16 @@ class ShutdownDeadline:
 
     async def wait_for(self, work: Coroutine[Any, Any, object]) -> None:
         """Do what needs Kafka, for which aiokafka would wait without limit; without an answer, go on."""
-        seconds = self.left(_ANSWER)
         task = asyncio.create_task(work)
         try:
-            await asyncio.wait([task], timeout=seconds)
+            await asyncio.wait([task], timeout=self.left(_ANSWER))
         finally:
             answered = task.done()
             await _cancel(task)
         if answered:
             await task
         else:
-            _log.warning("Kafka does not answer within %.1f s: going on without it", seconds)
+            _log.warning("Kafka does not answer: going on without it")
 
 
 async def _cancel(task: asyncio.Task[object]) -> None:

@@ -64,8 +64,7 @@ async def test_what_is_not_answered_is_left_to_itself(caplog: pytest.LogCaptureF
     for _ in range(20):
         await deadline.wait_for(asyncio.Event().wait())
     assert time.monotonic() - began < 0.1 * 20
-    assert caplog.messages[0] == "Kafka does not answer within 0.1 s: going on without it"
-    assert len(caplog.messages) == 20
+    assert caplog.messages == ["Kafka does not answer: going on without it"] * 20
 
 
 @pytest.mark.parametrize("seconds", [0, 0.05])
