@@ -91,7 +91,7 @@ def test_a_try_out_beyond_chance_is_said(onlooker: Run, few: Path, monkeypatch: 
     _, output, _ = onlooker("calibrate", few, *WISH, "--dry-run")
     assert "MORE THAN CHANCE" not in output
     # Whatever is less certain than that is beyond chance.
-    monkeypatch.setattr("app.evaluation.calibration._CHANCE", 2.0)
+    monkeypatch.setattr("app.evaluation.check._CHANCE", 2.0)
     code, output, _ = onlooker("calibrate", few, *WISH, "--dry-run")
     assert code == 0
     assert "MORE THAN CHANCE" in output
