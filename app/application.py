@@ -26,6 +26,7 @@ from app.kafka import (
     Follower,
     KafkaDelivery,
     Ledger,
+    ShutdownDeadline,
     Unreadable,
     broker_credentials,
 )
@@ -60,8 +61,9 @@ _log = logging.getLogger(__name__)
 _DAY = 24 * 3600 * 1000
 #: Seconds between two looks for streams that have gone silent, for states that have changed, for news.
 _TICK = 1.0
-#: Seconds that the last checkpoints may take when partitions are revoked: others wait for them.
-_LAST_CHECKPOINTS = 5.0
+#: Seconds that the last checkpoints may take when partitions are revoked: others wait for them. And seconds
+#: that the last messages may, when a worker ends.
+_LAST_CHECKPOINTS, _LAST_MESSAGES = 5.0, 3.0
 #: The part of the threshold from which on somebody without a name may be who was there a moment ago.
 _DOUBT = 0.6
 #: Messages that an agent's queue takes: they wait there while the nets are loaded. A full one holds up the
@@ -79,6 +81,8 @@ class Onlooker(faust.App):
     #: Which offsets were handed out, are in work, are done.
     ledger: Ledger
     components: "Components"
+    #: How long it waits for Kafka once it is told to end.
+    deadline: ShutdownDeadline
     #: Id of the Kafka cluster; known once the topics have been prepared.
     cluster: str = ""
 
@@ -89,6 +93,7 @@ class Onlooker(faust.App):
 
     async def on_stop(self) -> None:
         """Finish what is under way while this worker still has its partitions."""
+        self.deadline.begin()
         if self.ledger.open_partitions:
             await self.close_state()
         await super().on_stop()
@@ -107,7 +112,7 @@ class Onlooker(faust.App):
         if not consumer.evicted:
             await components.recognise.finish()
             try:
-                async with asyncio.timeout(_LAST_CHECKPOINTS):
+                async with asyncio.timeout(self.deadline.left(_LAST_CHECKPOINTS)):
                     await components.publish_statuses()
                     await components.partitions.checkpoint()
                     await components.identities.written()
@@ -143,6 +148,7 @@ def create_app(settings: Settings) -> Onlooker:
     app = Onlooker(settings.app_id, **_configuration(settings))
     app.settings = settings
     app.ledger = Ledger([spec.name for spec in Topics(settings).worked_on])
+    app.deadline = ShutdownDeadline()
     components = app.components = Components(app)
     setup_prometheus_sensors(app, registry=components.metrics.registry, name_prefix="faust")
 
@@ -306,7 +312,7 @@ class Services(Service):
         """Let go of threads, connections and files."""
         await self._components.hub.close()
         self._components.photos.close()
-        await self._components.delivery.close()
+        await self._components.delivery.close(self._app.deadline.left(_LAST_MESSAGES))
 
     async def on_shutdown(self) -> None:
         """Close the history, when nothing writes to it any more."""

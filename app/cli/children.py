@@ -9,11 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from app.errors import OnlookerError
+from app.kafka import SHUTDOWN
 from app.processes import end_leftover, forget_child, record_child
 
 __all__ = ["Child", "ChildError", "end_leftovers"]
 
-_GRACE = 20.0
+#: Seconds that a child may take to end: what a worker waits for Kafka, and as long again for all the rest.
+_GRACE = 2 * SHUTDOWN
 #: A child that ends this often within this many seconds is not started again.
 _MOST_ENDS, _WITHIN = 3, 60.0
 _LOG_BYTES = 16 * 2**20

@@ -8,8 +8,10 @@ from app.kafka.dead_letters import DeadLetters, Unreadable
 from app.kafka.delivery import Delivery, KafkaDelivery, Position
 from app.kafka.follower import Follower, ReadFrom
 from app.kafka.ledger import Ledger, PartitionLedger, Received
+from app.kafka.shutdown import SHUTDOWN, ShutdownDeadline
 
 __all__ = [
+    "SHUTDOWN",
     "Checkpoints",
     "DeadLetters",
     "Delivery",
@@ -20,6 +22,7 @@ __all__ = [
     "Position",
     "ReadFrom",
     "Received",
+    "ShutdownDeadline",
     "Stored",
     "Unreadable",
     "broker_credentials",

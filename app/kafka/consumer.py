@@ -7,11 +7,9 @@ Here every partition is sought explicitly, what comes is compared with what is e
 is committed.
 """
 
-import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Any, ClassVar, Protocol, cast
 
@@ -25,6 +23,7 @@ from mode import Service
 
 from app.kafka.clients import make_consumer
 from app.kafka.ledger import Ledger, PartitionLedger
+from app.kafka.shutdown import ShutdownDeadline
 from app.settings import Settings
 
 __all__ = ["LedgerApp", "LedgerConsumer", "LedgerTransport"]
@@ -41,8 +40,6 @@ _FETCH_WAIT = 0.1
 _SEEK_SHOWS = 2.0
 #: A broker that lost power, or a topic that was made anew: other messages come with offsets that were seen.
 _LOST = "%s %d: read up to %d, but the log ends at %d, where reading goes on"
-#: Seconds that a worker which ends waits for Kafka.
-_LEAVING = 5.0
 #: Milliseconds to wait for a record that should be there.
 _PATIENCE = 5_000
 
@@ -52,6 +49,7 @@ class LedgerApp(Protocol):
 
     ledger: Ledger
     settings: Settings
+    deadline: ShutdownDeadline
 
     def open_state(self, assigned: set[TP]) -> None:
         """Open what is known of the streams of these partitions, and of no others."""
@@ -79,7 +77,7 @@ class _Thread(driver.AIOKafkaConsumerThread):
 
     async def on_thread_stop(self) -> None:
         """Leave the group, or let it see for itself that this worker has ended."""
-        await _if_it_answers(super().on_thread_stop())
+        await cast(LedgerApp, self.app).deadline.wait_for(super().on_thread_stop())
 
 
 class LedgerConsumer(driver.Consumer):
@@ -111,7 +109,7 @@ class LedgerConsumer(driver.Consumer):
 
     async def on_stop(self) -> None:
         """Commit what is done since, beside any commit under way: Faust waits for that, whatever happens."""
-        await _if_it_answers(self.force_commit())
+        await cast(LedgerApp, self.app).deadline.wait_for(self.force_commit())
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Let what depends on it finish its work, then forget what this worker had."""
@@ -291,22 +289,17 @@ class LedgerConsumer(driver.Consumer):
 class _Producer(driver.Producer):
     """Faust's producer, which does not wait without limit for a Kafka that is away."""
 
+    @property
+    def _deadline(self) -> ShutdownDeadline:
+        return cast(LedgerApp, self.app).deadline
+
     async def flush(self) -> None:
         """Wait for what is on its way; at a rebalance, a worker with an enrolment unwritten ends next."""
-        await _if_it_answers(super().flush())
+        await self._deadline.wait_for(super().flush())
 
     async def on_stop(self) -> None:
         """Let go of Kafka."""
-        await _if_it_answers(super().on_stop())
-
-
-async def _if_it_answers(work: Awaitable[object]) -> None:
-    """Do what needs Kafka, which aiokafka would wait for without limit; a worker ends without it too."""
-    try:
-        async with asyncio.timeout(_LEAVING):
-            await work
-    except TimeoutError:
-        _log.warning("Kafka does not answer within %g s: going on without it", _LEAVING)
+        await self._deadline.wait_for(super().on_stop())
 
 
 class LedgerTransport(driver.Transport):

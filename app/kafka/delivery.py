@@ -22,8 +22,6 @@ _log = logging.getLogger(__name__)
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 5.0
 #: Bytes that go in one request to a partition; a larger message goes alone.
 _TOGETHER = 2**20
-#: Seconds that what is on its way may take when the worker stops.
-_GRACE = 3.0
 
 
 class Position(NamedTuple):
@@ -86,17 +84,18 @@ class KafkaDelivery:
         """Deliver a message, to the partition of its key unless one is given; returns once it is there."""
         return await self.post(topic, key, value, partition)
 
-    async def close(self) -> None:
-        """Wait a moment for what is on its way, then let go of the broker."""
+    async def close(self, seconds: float) -> None:
+        """Wait so long for what is on its way, then let go of the broker."""
+        end = asyncio.get_running_loop().time() + seconds
         with suppress(TimeoutError):
-            async with asyncio.timeout(_GRACE):
+            async with asyncio.timeout_at(end):
                 await asyncio.gather(*(queue.empty() for queue in self._queues.values()))
         for queue in self._queues.values():
             queue.cancel()
         producer, self._producer = self._producer, None
         if producer is not None:
             with suppress(TimeoutError, KafkaError):
-                async with asyncio.timeout(_GRACE):
+                async with asyncio.timeout_at(end):
                     await producer.stop()
 
     async def producer(self) -> AIOKafkaProducer:

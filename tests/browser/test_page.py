@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 import pytest
 from cluster import request
+from console import errors_of
 from machine import SLOWNESS
 from media.stills import TWO_PEOPLE
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from app.models.images import Image, encode_jpeg
 
@@ -39,13 +40,7 @@ class Watched:
 
     def __init__(self, page: Page) -> None:
         self.page = page
-        self.errors: list[str] = []
-        page.on("console", self._note)
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-
-    def _note(self, message: ConsoleMessage) -> None:
-        if message.type == "error":
-            self.errors.append(message.text)
+        self.errors = errors_of(page)
 
     def picture(self, stream: str) -> dict[str, Any]:
         """Return a fingerprint of what the canvas of a stream shows, and its contrast."""

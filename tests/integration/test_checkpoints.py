@@ -62,7 +62,7 @@ async def desk(broker: Broker) -> AsyncIterator[Desk]:
     desk = Desk(Settings(broker=broker.url, topic_prefix=prefix, partitions=3))
     await desk.open()
     yield desk
-    await desk.delivery.close()
+    await desk.delivery.close(3)
 
 
 def checkpoint(next: int, stream: str = "door", partition: int = 0, **more: Any) -> Checkpoint:

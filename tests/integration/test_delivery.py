@@ -44,7 +44,7 @@ async def test_what_is_posted_lands_in_order_where_it_is_said_to(broker: Broker)
         async with patience(60):
             places = await asyncio.gather(*(delivery.post(topic, key, value) for key, value in messages))
     finally:
-        await delivery.close()
+        await delivery.close(3)
     assert await log_of(settings, topic) == dict(zip(places, messages, strict=True))
     assert {place.partition for place in places} == set(range(PARTITIONS))
     for partition in range(PARTITIONS):
@@ -62,7 +62,7 @@ async def test_a_message_that_is_too_large_fails_and_its_neighbours_land(broker:
             landed = [delivery.post(topic, None, value, 1) for value in (b"0", b"x" * 50_000, b"1", b"2")]
             found = await asyncio.gather(*landed, return_exceptions=True)
     finally:
-        await delivery.close()
+        await delivery.close(3)
     assert isinstance(found.pop(1), MessageSizeTooLargeError)
     assert [before, *found] == [Position(1, offset) for offset in range(4)]
     values = [value for _, value in (await log_of(settings, topic)).values()]
@@ -74,6 +74,6 @@ async def test_what_is_posted_while_no_broker_is_there_is_given_up_when_it_close
     topic = TopicSpec("nowhere", "stream", "anything", 1)
     landed = delivery.post(topic, b"door", b"value")
     async with patience(60):
-        await delivery.close()
+        await delivery.close(3)
         with pytest.raises(asyncio.CancelledError):
             await landed

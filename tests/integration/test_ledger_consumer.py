@@ -21,6 +21,7 @@ from app.kafka import consumer as module
 from app.kafka.consumer import LedgerTransport
 from app.kafka.intake import Intake
 from app.kafka.ledger import Ledger, Received
+from app.kafka.shutdown import ShutdownDeadline
 from app.settings import Settings
 
 PARTITIONS = 2
@@ -33,6 +34,7 @@ class App(faust.App):
 
     ledger: Ledger
     settings: Settings
+    deadline = ShutdownDeadline()
 
     def open_state(self, assigned: set[TP]) -> None:
         """Open nothing: it keeps none."""

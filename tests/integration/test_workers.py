@@ -3,6 +3,7 @@
 import json
 import shutil
 import socket
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -15,9 +16,17 @@ import pytest
 from cluster import PATIENCE, Cluster, Worker, name_on, wait_for
 from conftest import frozen, run_apart, running_broker
 from machine import SLOWNESS, load
+from makers import axis, make_enrolment
 
 from app.broker import Broker
+from app.kafka import SHUTDOWN, make_producer
+from app.messages import encode
 from app.models.images import decode_jpeg
+from app.settings import Settings
+from app.topics import Topics
+
+#: More than a worker enrols between two looks.
+ENROLMENTS = 1000
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +195,12 @@ def test_who_is_enrolled_and_removed_while_kafka_stands_still_is_so_when_it_goes
             assert worker.code is None
 
 
+def stopped_within(worker: Worker, seconds: float) -> bool:
+    """Ask a worker to end, and tell whether it did so in time, and well."""
+    began = time.monotonic()
+    return worker.stop() == 0 and time.monotonic() - began < seconds * SLOWNESS
+
+
 def test_a_worker_that_is_to_end_while_kafka_stands_still_ends(
     jars: Path, tmp_path: Path, audience: Path
 ) -> None:
@@ -195,10 +210,33 @@ def test_a_worker_that_is_to_end_while_kafka_stands_still_ends(
         cluster.source(audience, "recording", "--loop", "--fps", "max")
         wait_for("the recording", lambda: worker.stream("recording").get("frames", 0) > 10)
         with frozen(kafka):
-            assert worker.stop() == 0
+            assert stopped_within(worker, SHUTDOWN + 5)
         worker.start().until_ready()
         before = worker.stream("recording").get("frames", 0)
         wait_for("it to go on", lambda: worker.stream("recording").get("frames", 0) > before)
+
+
+async def enrol_many(settings: Settings, count: int) -> None:
+    """Put so many wishes to enrol somebody on the log."""
+    async with make_producer(settings) as producer:
+        for number in range(count):
+            wish = make_enrolment(f"person-{number}", axis(0))
+            await producer.send(Topics(settings).enrolments.name, encode(wish), wish.person.encode())
+
+
+def test_a_worker_that_is_to_end_with_an_enrolment_under_way_while_kafka_stands_still_ends(
+    jars: Path, tmp_path: Path
+) -> None:
+    with running_broker(tmp_path / "broker", jars) as kafka, Cluster(kafka.url, tmp_path) as cluster:
+        worker = cluster.worker().until_ready()
+        # One after the other: whenever Kafka stands still, one of them is being written.
+        run_apart(enrol_many(cluster.settings, ENROLMENTS))
+        wait_for("the first", lambda: people(worker))
+        with frozen(kafka):
+            assert len(people(worker)) < ENROLMENTS
+            assert stopped_within(worker, SHUTDOWN + 5)
+        worker.start().until_ready()
+        wait_for("all to be enrolled", lambda: len(people(worker)) == ENROLMENTS)
 
 
 @contextmanager

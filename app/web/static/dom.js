@@ -38,16 +38,19 @@ export function setText(element, text) {
 }
 
 /**
- * Make the children of `parent` be `wanted`, in this order, moving only what is out of place.
+ * Make the children of `parent` be `wanted`, in this order, moving only what is out of place. What has the
+ * focus keeps it, though its row moves.
  * @param {Element} parent
  * @param {Element[]} wanted
  */
 export function arrange(parent, wanted) {
   const keep = new Set(wanted);
+  const focused = document.activeElement;
   for (const child of [...parent.children]) if (!keep.has(child)) child.remove();
   wanted.forEach((element, place) => {
     if (parent.children[place] !== element) parent.insertBefore(element, parent.children[place] ?? null);
   });
+  if (focused !== document.activeElement && parent.contains(focused)) focused.focus({ preventScroll: true });
 }
 
 /**

@@ -2,7 +2,10 @@
 
 import { backoff } from "./api.js";
 
-/** Stays connected and resumes where it was; events: `sighting` (as `GET /sightings` gives them). */
+/**
+ * Stays connected and resumes where it was; events: `sighting` (as `GET /sightings` gives them), and `open`: what
+ * happens from now on is told of.
+ */
 export class Events extends EventTarget {
   /** @type {EventSource | null} */
   #source = null;
@@ -18,7 +21,10 @@ export class Events extends EventTarget {
     const source = new EventSource(`/events${query}`);
     this.#source = source;
     source.addEventListener("sighting", (event) => this.#take(event));
-    source.onopen = () => (this.#tries = 0);
+    source.onopen = () => {
+      this.#tries = 0;
+      this.dispatchEvent(new Event("open"));
+    };
     source.onerror = () => this.#broken(source);
   }
 

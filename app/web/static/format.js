@@ -47,3 +47,16 @@ export function count(number, one, many = `${one}s`) {
 export function listing(words) {
   return new Intl.ListFormat("en", { style: "long", type: "conjunction" }).format(words);
 }
+
+/**
+ * Say how sure a name is or, where nobody measured that, how similar somebody is to the person.
+ * @param {{score: number|null, confidence: number|null}} sighting
+ */
+export function likeness({ score, confidence }) {
+  if (score === null) return { text: "", title: "" };
+  if (confidence === null) return { text: score.toFixed(2), title: "best similarity to an enrolled photograph (cosine)" };
+  // A share that was measured never makes certain.
+  const right = Math.round(confidence * 100);
+  const [text, many] = right > 99 ? [">99 % sure", "more than 99"] : [`${right} % sure`, right];
+  return { text, title: `of 100 names that were given at such a similarity (${score.toFixed(2)}), ${many} were right` };
+}

@@ -26,6 +26,8 @@ worker.addEventListener("ready", () => {
   people.refresh();
   sightings.refresh();
 });
+// What happened after the list was fetched and before the events began is in neither: fetch it once more.
+events.addEventListener("open", () => sightings.refresh());
 worker.addEventListener("gone", () => streams.tick());
 worker.addEventListener("streams", (event) => {
   const list = /** @type {CustomEvent} */ (event).detail;

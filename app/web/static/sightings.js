@@ -15,6 +15,8 @@ const MOST = 1000;
 export class Sightings {
   /** @type {Map<string, SightingRow>} */
   #rows = new Map();
+  /** Ids of those that are part of another: an answer that was on its way may still tell of them as they were. */
+  #merged = new Set();
   #load = 0;
   #frame = 0;
   #loaded = false;
@@ -90,6 +92,7 @@ export class Sightings {
 
   /** @param {Sighting} sighting */
   #take(sighting) {
+    if (sighting.merged) this.#merged.add(sighting.id);
     const row = this.#rows.get(sighting.id);
     if (!this.#wanted(sighting)) this.#rows.delete(sighting.id);
     else if (!row) this.#add(sighting);
@@ -111,9 +114,9 @@ export class Sightings {
   }
 
   /** What turned out to be part of another sighting is shown as that one. */
-  #wanted({ person, stream, merged }) {
+  #wanted({ id, person, stream }) {
     const [who, where] = [this.#person.value, this.#stream.value];
-    return !merged && (!who || who === (person ?? "unknown")) && (!where || where === stream);
+    return !this.#merged.has(id) && (!who || who === (person ?? "unknown")) && (!where || where === stream);
   }
 
   #render() {

@@ -8,8 +8,11 @@ from typing import Any
 import faust.cli.worker  # noqa: F401
 import pytest
 import tomli_w
+from crowd import people
 
 from app.application import create_app
+from app.evaluation import join_threshold
+from app.search import Confidence
 from app.settings import load_settings
 from app.weights.catalogue import EmbedderEntry, load_catalogue, read_tables
 
@@ -70,6 +73,36 @@ def test_an_embedder_without_a_threshold_gets_one(
     assert 0 < threshold < 0.5
     # The other net's stays.
     assert embedder(own_weights).threshold == 0.49
+
+
+def test_what_so_few_people_cannot_tell_of_visits_is_said_and_left_as_it_was(
+    onlooker: Run, few: Path, own_weights: Path
+) -> None:
+    before = embedder(own_weights)
+    code, output, _ = onlooker("calibrate", few, *WISH)
+    assert code == 0
+    assert "not measured: too few people with two pictures that tell who they are" in output
+    assert output.count("not learnt: too few people") == 2
+    after = embedder(own_weights)
+    assert (after.visit_threshold, after.confidence) == (before.visit_threshold, before.confidence)
+
+
+def test_what_is_learnt_of_visits_is_what_a_worker_takes(
+    onlooker: Run, few: Path, own_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowd = people(100, 300, 1.5)
+    monkeypatch.setattr("app.evaluation.sample.Sample.faces_of_people", crowd)
+    code, output, _ = onlooker("calibrate", few, *WISH)
+    assert code == 0
+    assert "confidence of single faces" in output
+    assert "confidence of 3 faces in one template" in output
+    found, joining = embedder(own_weights), join_threshold(crowd)
+    assert joining is not None
+    assert found.visit_threshold == joining.threshold
+    assert found.confidence is not None
+    rules = create_app(load_settings()).components.partitions._rules
+    assert rules.join == joining.threshold
+    assert rules.naming.confidence == Confidence(found.confidence.single, found.confidence.pooled)
 
 
 def test_a_dry_run_writes_nothing(onlooker: Run, few: Path, own_weights: Path) -> None:

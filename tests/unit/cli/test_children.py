@@ -11,6 +11,7 @@ from machine import patience
 
 from app.cli import children as module
 from app.cli.children import Child, ChildError, end_leftovers
+from app.kafka import SHUTDOWN
 
 Make = Callable[..., Child]
 
@@ -44,6 +45,10 @@ async def said(child: Child, text: str) -> None:
 
 SLEEP = "import os, time; print(os.environ['GREETING'], flush=True); time.sleep(600)"
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SLEEP}"
+
+
+def test_a_worker_has_longer_to_end_than_it_waits_for_kafka() -> None:
+    assert module._GRACE >= SHUTDOWN + 5
 
 
 async def test_a_child_runs_and_is_ended(make: Make) -> None:

@@ -17,6 +17,7 @@ from machine import patience
 from app.kafka import consumer as module
 from app.kafka.consumer import LedgerConsumer, LedgerTransport
 from app.kafka.ledger import Ledger, PartitionLedger
+from app.kafka.shutdown import ShutdownDeadline
 from app.settings import Settings
 
 FIRST, SECOND, FACES = TP("frames", 0), TP("frames", 1), TP("faces", 0)
@@ -29,6 +30,7 @@ class App(faust.App):
 
     ledger: Ledger
     settings: Settings
+    deadline: ShutdownDeadline
     #: What state was opened for, one after the other.
     opened: list[set[TP]]
 
@@ -127,6 +129,7 @@ class Desk:
 def desk(tmp_path: Path) -> Iterator[Desk]:
     app = App("reads", broker="kafka://127.0.0.1:9", store="memory://", datadir=tmp_path)
     app.settings = Settings(broker="kafka://127.0.0.1:9")
+    app.deadline = ShutdownDeadline()
     app.ledger, app.opened = Ledger(["frames", "faces"]), []
     yield Desk(app)
 

@@ -136,7 +136,7 @@ async def delivery(kafka: Kafka) -> AsyncIterator[KafkaDelivery]:
     yield delivery
     kafka.open.set()
     async with patience(20):
-        await delivery.close()
+        await delivery.close(3)
 
 
 def post(delivery: KafkaDelivery, *values: bytes, partition: int = 0) -> "list[asyncio.Future[Position]]":
@@ -300,7 +300,7 @@ async def test_who_no_longer_waits_does_no_harm(kafka: Kafka, delivery: KafkaDel
 async def test_what_is_on_its_way_may_arrive_before_it_closes(kafka: Kafka, delivery: KafkaDelivery) -> None:
     kafka.open.clear()
     landed = post(delivery, *numbered(4))
-    closing = asyncio.create_task(delivery.close())
+    closing = asyncio.create_task(delivery.close(3))
     await until(lambda: kafka.batches)
     assert not closing.done()
     kafka.open.set()
@@ -311,9 +311,8 @@ async def test_what_is_on_its_way_may_arrive_before_it_closes(kafka: Kafka, deli
 
 @pytest.mark.parametrize("refused", [False, True], ids=["together", "one by one"])
 async def test_closing_gives_up_after_a_moment_and_nobody_waits_for_ever(
-    refused: bool, kafka: Kafka, delivery: KafkaDelivery, monkeypatch: pytest.MonkeyPatch
+    refused: bool, kafka: Kafka, delivery: KafkaDelivery
 ) -> None:
-    monkeypatch.setattr(module, "_GRACE", 0.05)
     kafka.open.clear()
     landed = post(delivery, b"0", BAD if refused else b"1", b"2")
     await until(lambda: kafka.batches)
@@ -325,14 +324,14 @@ async def test_closing_gives_up_after_a_moment_and_nobody_waits_for_ever(
         kafka.open.clear()
     kafka.producers[0].clings = True
     async with patience(20):
-        await delivery.close()
+        await delivery.close(0.05)
         await asyncio.wait(landed)
     assert [future.cancelled() for future in landed[-4:]] == [True] * 4
     assert kafka.producers[0].stopped
 
 
 async def test_closing_what_was_never_used_connects_to_nothing(kafka: Kafka, delivery: KafkaDelivery) -> None:
-    await delivery.close()
+    await delivery.close(3)
     assert kafka.producers == []
 
 
@@ -367,7 +366,7 @@ def test_whatever_happens_each_partition_is_in_order(steps: Sequence[Any]) -> No
             kafka.open.set()
             async with patience(20):
                 found = await asyncio.gather(*(one for _, _, one in posted), return_exceptions=True)
-                await delivery.close()
+                await delivery.close(3)
         for number in range(3):
             mine = [
                 (value, place)
