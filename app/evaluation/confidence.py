@@ -7,7 +7,7 @@ second one is enrolled.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -73,12 +73,14 @@ class _Outcomes:
     measures: (N, 3): 1, similarity, lead.
     right: (N,) whether the nearest person is the right one.
     enrolled: (N,) whether the probe's person is.
+    people: (N,) whose the probe is, by number.
     second: (N,) in which half of the people they are.
     """
 
     measures: NDArray[np.float64]
     right: NDArray[np.bool_]
     enrolled: NDArray[np.bool_]
+    people: NDArray[np.intp]
     second: NDArray[np.bool_]
 
     def __len__(self) -> int:
@@ -91,14 +93,14 @@ class _Outcomes:
         return np.asarray(0.5 / each, np.float64)
 
     def half(self, second: bool) -> "_Outcomes":
+        """Return the searches for one half of the people."""
         rows = self.second == second
-        return replace(
-            self,
-            measures=self.measures[rows],
-            right=self.right[rows],
-            enrolled=self.enrolled[rows],
-            second=self.second[rows],
-        )
+        columns = (self.measures, self.right, self.enrolled, self.people, self.second)
+        return _Outcomes(*(column[rows] for column in columns))
+
+    def count_people(self, enrolled: bool) -> int:
+        """Return how many people were searched for: of one person, several probes fail together."""
+        return len(np.unique(self.people[self.enrolled == enrolled]))
 
 
 def fit_confidence(people: Mapping[str, Probes], *, several: bool) -> FittedConfidence:
@@ -109,22 +111,22 @@ def fit_confidence(people: Mapping[str, Probes], *, several: bool) -> FittedConf
     """
     outcomes = _search(assign_visits(people), several)
     halves = outcomes.half(False), outcomes.half(True)
-    for what, count in (
-        ("people enrolled", min(int(half.enrolled.sum()) for half in halves)),
-        ("strangers", min(int((~half.enrolled).sum()) for half in halves)),
-    ):
+    for enrolled, whom in ((True, "people enrolled"), (False, "strangers")):
+        count = min(half.count_people(enrolled) for half in halves)
         if count < RULE:
-            raise EvaluationError(f"{count} probes of {what} in one half of the people, {RULE} are needed")
+            raise EvaluationError(
+                f"{count} {whom} could be searched for in one half of the dataset, {RULE} are needed"
+            )
     confidence = np.empty(len(outcomes))
     for half, other in zip((False, True), reversed(halves), strict=True):
         rows = outcomes.second == half
         confidence[rows] = _confidence(_fit(other), outcomes.measures[rows])
-    enrolled = int(outcomes.enrolled.sum())
-    curve = _fit(outcomes)
+    probes = int(outcomes.enrolled.sum())
+    added, by_similarity, by_lead = (round(float(one), 4) for one in _fit(outcomes))
     return FittedConfidence(
-        (round(curve[0], 4), round(curve[1], 4), round(curve[2], 4)),
-        enrolled,
-        len(outcomes) - enrolled,
+        (added, by_similarity, by_lead),
+        probes,
+        len(outcomes) - probes,
         _reliability(confidence, outcomes),
     )
 
@@ -134,11 +136,14 @@ def _search(visits: Visits, several: bool) -> _Outcomes:
     known = [(name, probe) for name, probe in _probes(visits.known, several) if name in index]
     strangers = list(_probes(visits.strangers, several))
     found = [look_up(index, known), look_up(index, [(None, probe) for _, probe in strangers])]
+    names = [name for name, _ in (*known, *strangers)]
+    numbers = {name: number for number, name in enumerate(names)}
     return _Outcomes(
         np.concatenate([_measures(searches) for searches in found]),
         np.concatenate([searches.right for searches in found]),
         np.array([True] * len(known) + [False] * len(strangers), np.bool_),
-        np.array([lot(name)[0] % 2 for name, _ in (*known, *strangers)], np.bool_),
+        np.array([numbers[name] for name in names], np.intp),
+        np.array([lot(name)[0] % 2 for name in names], np.bool_),
     )
 
 

@@ -23,7 +23,7 @@ def outcomes(count: int, curve: tuple[float, float, float], seed: int = 0) -> tu
     measures = np.stack([np.ones(count), similarity, similarity * random.uniform(0, 1, count)], axis=1)
     truth = 1 / (1 + np.exp(-measures @ np.array(curve)))
     half = np.arange(count) % 2 == 0
-    return _Outcomes(measures, random.random(count) < truth, half, half), truth
+    return _Outcomes(measures, random.random(count) < truth, half, np.arange(count), half), truth
 
 
 def test_a_set_that_follows_a_curve_gives_that_curve() -> None:
@@ -57,7 +57,7 @@ def test_it_holds_for_people_whom_it_was_not_fitted_to(several: bool) -> None:
 
 
 def test_half_of_the_weight_is_on_strangers_however_many_they_are() -> None:
-    few, many = (fit_confidence(people(100, count, 1.2), several=False) for count in (60, 400))
+    few, many = (fit_confidence(people(100, count, 1.2), several=False) for count in (100, 400))
     for similarity in (0.2, 0.35, 0.5):
         one, other = (Confidence(single=found.curve).of(similarity, similarity, 1) for found in (few, many))
         assert one == pytest.approx(other, abs=0.12)
@@ -115,8 +115,15 @@ def without_faces(given: dict[str, list[Face | None]]) -> dict[str, list[Face | 
 def test_too_few_are_refused(
     make: Callable[[], dict[str, list[Face | None]]], whom: str, several: bool
 ) -> None:
-    with pytest.raises(EvaluationError, match=rf"^\d+ probes of {whom} in one half .*, 30 are needed$"):
+    with pytest.raises(
+        EvaluationError, match=rf"^\d+ {whom} could be searched for in one half .*, 30 are needed$"
+    ):
         fit_confidence(make(), several=several)
+
+
+def test_many_pictures_of_few_people_are_few() -> None:
+    with pytest.raises(EvaluationError, match="people enrolled could be searched for"):
+        fit_confidence(people(50, 200, 1), several=False)
 
 
 def test_who_are_all_told_apart_are_no_surer_than_so_many_probes_allow() -> None:
