@@ -67,7 +67,7 @@ def calibrate(fpir: float, gallery: int, dry_run: bool, **options: Any) -> None:
 
     Of single faces, and of several in one template; from which similarity on two visits are one person's; and
     how likely names are right. DATASET is what `onlooker evaluate` takes. A rate that its pictures cannot
-    support for single faces is refused; what else they cannot support is left out.
+    support for single faces is refused. Else it is said what they cannot support.
     """
     # Before the work, not after it.
     check_request(fpir, gallery)
@@ -129,7 +129,9 @@ def _keys(found: _Found, sample: Sample) -> dict[str, Any]:
         dataset=sample.dataset.name,
         date=datetime.now(UTC).date().isoformat(),
     )
-    curves = {kind: one.curve for kind, one in found.confidence.items() if not isinstance(one, str)}
+    # A curve that could not be fitted here is none the worse for it.
+    curves = msgspec.to_builtins(sample.nets.embedder.confidence) or {}
+    curves |= {kind: one.curve for kind, one in found.confidence.items() if not isinstance(one, str)}
     keys = {
         "threshold": single.threshold,
         "pooled_threshold": None if isinstance(pooled, str) else pooled.threshold,
