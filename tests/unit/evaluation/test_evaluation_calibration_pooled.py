@@ -72,7 +72,7 @@ def test_where_nobody_comes_who_is_enrolled_nothing_is_tried_out() -> None:
     ids=["nobody", "nobody enrolled", "one picture", "no faces"],
 )
 def test_where_nobody_has_several_pictures_that_is_the_reason(crowd: dict[str, Probes]) -> None:
-    with pytest.raises(EvaluationError, match="^nobody can be searched for by two pictures with a face"):
+    with pytest.raises(EvaluationError, match=r"^nobody can be searched for by two pictures with a face"):
         calibrate_pooled(crowd, 0.1, 10, MARGIN)
 
 
