@@ -105,7 +105,10 @@ def test_what_is_learnt_of_visits_is_what_a_worker_takes(
     assert found.calibration.pooled.false_matches == pooled.false_matches
     assert found.visit_threshold == joining.threshold
     assert found.confidence is not None
-    rules = create_app(load_settings()).components.partitions._rules
+    components = create_app(load_settings()).components
+    assert components.gallery.pooled_threshold == pooled.threshold
+    rules = components.partitions._rules
+    assert (rules.naming.threshold, rules.naming.pooled_threshold) == (found.threshold, pooled.threshold)
     assert rules.join == joining.threshold
     assert rules.naming.confidence == Confidence(found.confidence.single, found.confidence.pooled)
 
