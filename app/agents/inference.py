@@ -219,7 +219,7 @@ class InferencePool:
         }
         return [
             Embedded(
-                made.units,
+                made.embeddings,
                 self._recogniser.quality(one.detections, faces, made),
                 lacks_of(one.detections, faces, one.gates == Gate.PASSED),
                 [

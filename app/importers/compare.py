@@ -25,7 +25,8 @@ def declared_shape(model: ModelProto, height: int, width: int) -> tuple[int, int
     """
     batch, _, *sides = input_dims(model)
     shape = tuple(
-        said if said > 0 else usual for said, usual in zip((batch, *sides), (1, height, width), strict=True)
+        said if said > 0 else default
+        for said, default in zip((batch, *sides), (1, height, width), strict=True)
     )
     if math.prod(shape) > MOST_PIXELS:
         raise NetError(

@@ -39,22 +39,22 @@ class ImportOptions:
     scale: float | None = None
     licence: str = "not stated"
 
-    def fed(self, usual: Input) -> Input:
-        """Return what the net is fed: what is said of it, and `usual` where nothing is."""
+    def fed(self, default: Input) -> Input:
+        """Return what the net is fed: what is said of it, and `default` where nothing is."""
         return Input(
-            self.colour or usual.colour,
-            usual.mean if self.mean is None else self.mean,
-            usual.scale if self.scale is None else self.scale,
+            self.colour or default.colour,
+            default.mean if self.mean is None else self.mean,
+            default.scale if self.scale is None else self.scale,
         )
 
 
-def choose_name(options: ImportOptions, usual: str, scheme: str, folder: Path) -> str:
+def choose_name(options: ImportOptions, default: str, scheme: str, folder: Path) -> str:
     """Return the name of a new entry; that of an earlier import by the same `scheme` may be taken again.
 
     Raises:
         InstallationError: it cannot be a name, or is that of something else.
     """
-    name = re.sub(r"[^A-Za-z0-9.-]+", "-", usual).strip(".-") if options.name is None else options.name
+    name = re.sub(r"[^A-Za-z0-9.-]+", "-", default).strip(".-") if options.name is None else options.name
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", name):
         raise InstallationError(f"{name!r} cannot be a name: expected letters, digits, - and .; say --name")
     for entry in load_catalogue(folder):

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable
+from collections.abc import Coroutine
+from typing import Any
 
 __all__ = ["SHUTDOWN", "ShutdownDeadline"]
 
@@ -13,6 +14,8 @@ _log = logging.getLogger(__name__)
 SHUTDOWN = 10.0
 #: Seconds that it waits for one answer, also while it goes on.
 _ANSWER = 5.0
+#: Seconds after which what goes on all the same is cancelled again.
+_CANCEL_AGAIN = 0.1
 
 
 class ShutdownDeadline:
@@ -31,11 +34,25 @@ class ShutdownDeadline:
         """Return how many seconds something may take that may take `most` where no end is near."""
         return most if self._end is None else min(most, max(0.0, self._end - time.monotonic()))
 
-    async def wait_for(self, work: Awaitable[object]) -> None:
+    async def wait_for(self, work: Coroutine[Any, Any, object]) -> None:
         """Do what needs Kafka, for which aiokafka would wait without limit; without an answer, go on."""
-        seconds = self.left(_ANSWER)
+        task = asyncio.create_task(work)
         try:
-            async with asyncio.timeout(seconds):
-                await work
-        except TimeoutError:
-            _log.warning("Kafka does not answer within %.1f s: going on without it", seconds)
+            await asyncio.wait([task], timeout=self.left(_ANSWER))
+        finally:
+            answered = task.done()
+            await _cancel(task)
+        if answered:
+            await task
+        else:
+            _log.warning("Kafka does not answer: going on without it")
+
+
+async def _cancel(task: asyncio.Task[object]) -> None:
+    """Cancel a task until it has ended: Faust's services take a cancellation for their own, and go on."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=_CANCEL_AGAIN)
+    if not task.cancelled():
+        # Nobody else looks at what it failed with.
+        task.exception()

@@ -25,12 +25,12 @@ SAME = 1e-6
 class Vectors:
     """What an embedder makes of N faces.
 
-    units: (N, D) float32 of length one; zeros for a face that was not embedded.
+    embeddings: (N, D) float32 of length one; zeros for a face that was not embedded.
     lengths: (N,) float32, the lengths before: the better a face can be told from others, the longer its
         vector (as Meng et al. 2021, MagFace, use it; nets that were not trained for it show it too).
     """
 
-    units: Floats
+    embeddings: Floats
     lengths: Floats
 
     def __len__(self) -> int:
@@ -54,18 +54,18 @@ class Embedder:
 
     def embed(self, faces: Image) -> Floats:
         """Return an embedding of length one for each of `faces`: (N, 112, 112, 3) uint8 BGR to (N, D)."""
-        return self.measure(faces).units
+        return self.measure(faces).embeddings
 
     def measure(self, faces: Image) -> Vectors:
         """Return the embeddings of `faces`, (N, 112, 112, 3) uint8 BGR, and how long they were."""
-        embeddings = np.empty((len(faces), self.dimension), dtype=np.float32)
+        raw = np.empty((len(faces), self.dimension), dtype=np.float32)
         for first in range(0, len(faces), self._batch):
             some = slice(first, first + self._batch)
             fed = {self._session.inputs[0]: blob(list(faces[some]), self._feed)}
-            embeddings[some] = self._session.run(self._outputs, fed)[0].reshape(-1, self.dimension)
-        lengths = np.linalg.norm(embeddings, axis=1)
-        units = embeddings / np.maximum(lengths, np.finfo(np.float32).tiny)[:, None]
-        return Vectors(np.asarray(units, np.float32), np.asarray(lengths, np.float32))
+            raw[some] = self._session.run(self._outputs, fed)[0].reshape(-1, self.dimension)
+        lengths = np.linalg.norm(raw, axis=1)
+        embeddings = raw / np.maximum(lengths, np.finfo(np.float32).tiny)[:, None]
+        return Vectors(np.asarray(embeddings, np.float32), np.asarray(lengths, np.float32))
 
 
 def load_embedder(entry: EmbedderEntry, folder: Path, runtime: Runtime) -> Embedder:

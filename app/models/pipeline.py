@@ -78,7 +78,7 @@ class Recogniser:
         aligned = [self.align(image, *one) for image, one in zip(images, found, strict=True)]
         columns = zip((one for one, _ in found), gates, self.embed_all(aligned, gates), aligned, strict=True)
         return [
-            Analysis(detections, passed, vectors.units, faces, self.quality(detections, faces, vectors))
+            Analysis(detections, passed, vectors.embeddings, faces, self.quality(detections, faces, vectors))
             for detections, passed, vectors, faces in columns
         ]
 
@@ -99,13 +99,14 @@ class Recogniser:
     def embed_all(self, aligned: Sequence[Image], gates: Sequence[NDArray[np.uint8]]) -> list[Vectors]:
         """Return the embeddings of each image's faces; those of all images are made together."""
         passed = np.concatenate(gates) == Gate.PASSED
-        units = np.zeros((len(passed), self.embedder.dimension), dtype=np.float32)
+        embeddings = np.zeros((len(passed), self.embedder.dimension), dtype=np.float32)
         lengths = np.zeros(len(passed), dtype=np.float32)
         made = self.embedder.measure(np.concatenate(aligned)[passed])
-        units[passed], lengths[passed] = made.units, made.lengths
+        embeddings[passed], lengths[passed] = made.embeddings, made.lengths
         ends = np.cumsum([len(column) for column in gates])[:-1]
         return [
-            Vectors(*columns) for columns in zip(np.split(units, ends), np.split(lengths, ends), strict=True)
+            Vectors(*columns)
+            for columns in zip(np.split(embeddings, ends), np.split(lengths, ends), strict=True)
         ]
 
     def quality(self, detections: Detections, aligned: Image, vectors: Vectors) -> Floats:

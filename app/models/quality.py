@@ -46,14 +46,14 @@ def appearance_of(detections: Detections) -> Floats:
 
 
 def quality_of(
-    detections: Detections, aligned: Image, lengths: Floats, usual: tuple[float, float] | None
+    detections: Detections, aligned: Image, lengths: Floats, length_range: tuple[float, float] | None
 ) -> Floats:
     """Return how good each face is, (N,) float32; as far as its detection tells where it was not embedded.
 
     Args:
         aligned: (N, 112, 112, 3) uint8 BGR, the faces that were embedded.
         lengths: (N,) of their embeddings before they were normalised; 0 for a face that was not embedded.
-        usual: how long those of faces that are no use are, and of good ones; None where nobody knows.
+        length_range: how long those of faces that are no use are, and of good ones; None where nobody knows.
     """
     seen = _seen(detections)
     quality = _line(_BY_DETECTION, *seen)
@@ -61,10 +61,10 @@ def quality_of(
     if rows.size:
         sharpness = [_sharpness(aligned[row]) for row in rows]
         known = [column[rows] for column in seen] + [np.clip(sharpness, *_SHARPNESS)]
-        if usual is None:
+        if length_range is None:
             quality[rows] = _line(_BY_PIXELS, *known)
         else:
-            low, high = usual
+            low, high = length_range
             length = np.clip((lengths[rows] - low) / (high - low), 0, _LONGEST)
             quality[rows] = _line(_BY_EMBEDDING, *known, length)
     return quality

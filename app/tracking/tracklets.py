@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.tracking.cuts import Cuts
+from app.tracking.cuts import CutDetector
 from app.tracking.geometry import distances, growth
 
 __all__ = ["Followed", "Seen", "TrackletRules", "TrackletTracker"]
@@ -118,7 +118,7 @@ class TrackletTracker:
         self._rules = rules
         self._tracklets: list[_Tracklet] = []
         self._captured = 0
-        self._cuts = Cuts()
+        self._cuts = CutDetector()
 
     def follow(self, captured: int, offset: int, seen: Seen) -> Followed:
         """Take in the faces of a frame.
@@ -126,7 +126,7 @@ class TrackletTracker:
         Args:
             captured, offset: when the frame was captured, milliseconds, and its place on the log.
         """
-        if self._cuts.between(seen.scene) or captured < self._captured:
+        if self._cuts.is_cut(seen.scene) or captured < self._captured:
             # Time that goes back is a recording that begins again.
             self._tracklets.clear()
         self._captured = captured

@@ -39,8 +39,8 @@ def describe(
         found = {"kind": "detector", "architecture": architecture}
     mean, scale = _range(symbols[0], conversions[0], embeds, architecture)
     # MTCNN was trained on images as OpenCV reads them.
-    usual = Input("BGR" if architecture == "mtcnn" else "RGB", mean, scale)
-    return {**found, "input": options.fed(usual)}
+    default = Input("BGR" if architecture == "mtcnn" else "RGB", mean, scale)
+    return {**found, "input": options.fed(default)}
 
 
 def _embeds(conversions: Sequence[Conversion]) -> bool:

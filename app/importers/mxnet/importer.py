@@ -70,8 +70,8 @@ def import_checkpoint(prefix: Path, epoch: int, folder: Path, options: ImportOpt
         CheckpointError: it cannot be read or converted; nothing is left behind.
         OnlookerError: the name is taken, or the folder cannot be written.
     """
-    usual = prefix.name if prefix.name not in ANYONE else prefix.resolve().parent.name
-    name = choose_name(options, usual, SCHEME, folder)
+    default = prefix.name if prefix.name not in ANYONE else prefix.resolve().parent.name
+    name = choose_name(options, default, SCHEME, folder)
     stages = read_stages(prefix, epoch)
     symbols, conversions = zip(*(stage.convert() for stage in stages), strict=True)
     entry_table = describe(symbols, conversions, options)

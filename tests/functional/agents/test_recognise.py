@@ -242,7 +242,7 @@ async def test_numbers_that_are_none_are_a_dead_letter(
     embed, good = recogniser.embed_all, photo(PORTRAIT)
 
     def odd(aligned: Any, gates: Any) -> Any:
-        return [Vectors(made.units * np.nan, made.lengths) for made in embed(aligned, gates)]
+        return [Vectors(made.embeddings * np.nan, made.lengths) for made in embed(aligned, gates)]
 
     odder = Recogniser(recogniser.detector, recogniser.embedder, 24, 0.5, recogniser.batch)
     monkeypatch.setattr(odder, "embed_all", odd)

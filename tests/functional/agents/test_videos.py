@@ -96,8 +96,8 @@ class Remembering(Recogniser):
             key = hashlib.sha1(faces[row].tobytes()).digest()
             if key not in self._embedded:
                 (one,) = super().embed_all([faces[row : row + 1]], [np.zeros(1, np.uint8)])
-                self._embedded[key] = one.units[0], one.lengths[0]
-            made.units[row], made.lengths[row] = self._embedded[key]
+                self._embedded[key] = one.embeddings[0], one.lengths[0]
+            made.embeddings[row], made.lengths[row] = self._embedded[key]
         return made
 
 

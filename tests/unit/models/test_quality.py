@@ -12,7 +12,7 @@ from app.models.feed import REFERENCE_LANDMARKS, SIZE
 from app.models.images import Floats, Image
 from app.models.quality import appearance_of, quality_of
 
-USUAL = (2.0, 4.0)
+LENGTH_RANGE = (2.0, 4.0)
 
 
 def detected(landmarks: Floats, score: float = 0.9) -> Detections:
@@ -60,36 +60,41 @@ def test_without_landmarks_it_is_no_use() -> None:
     assert np.isfinite(appearance_of(detected(np.zeros((5, 2))))).all()
 
 
-@pytest.mark.parametrize("usual", [None, USUAL])
-def test_a_blurred_face_is_worse(usual: tuple[float, float] | None) -> None:
+@pytest.mark.parametrize("length_range", [None, LENGTH_RANGE])
+def test_a_blurred_face_is_worse(length_range: tuple[float, float] | None) -> None:
     sharp, blurred = (
-        quality_of(face(), picture(blur), np.array([3.0], np.float32), usual) for blur in (0, 6)
+        quality_of(face(), picture(blur), np.array([3.0], np.float32), length_range) for blur in (0, 6)
     )
     assert sharp[0] > blurred[0] + 0.03
 
 
 def test_a_longer_vector_says_that_it_is_better_where_lengths_are_known() -> None:
     short, long = (np.array([length], np.float32) for length in (2.2, 3.8))
-    assert quality_of(face(), picture(0), long, USUAL) > quality_of(face(), picture(0), short, USUAL) + 0.2
+    assert (
+        quality_of(face(), picture(0), long, LENGTH_RANGE)
+        > quality_of(face(), picture(0), short, LENGTH_RANGE) + 0.2
+    )
     assert quality_of(face(), picture(0), long, None) == quality_of(face(), picture(0), short, None)
 
 
 def test_a_face_that_was_not_embedded_has_the_quality_of_its_appearance() -> None:
     nothing = np.zeros((1, SIZE, SIZE, 3), np.uint8)
-    assert quality_of(face(), nothing, np.zeros(1, np.float32), USUAL) == appearance_of(face())
+    assert quality_of(face(), nothing, np.zeros(1, np.float32), LENGTH_RANGE) == appearance_of(face())
 
 
 def test_it_is_between_0_and_1_whatever_comes() -> None:
     extremes = [(0.01, 0.0), (0.01, 1.0), (100.0, 1.0)]
     for times, score in extremes:
         for length in (0.5, 1e6):
-            found = quality_of(face(times, score=score), picture(0), np.array([length], np.float32), USUAL)
+            found = quality_of(
+                face(times, score=score), picture(0), np.array([length], np.float32), LENGTH_RANGE
+            )
             assert found.dtype == np.float32
             assert 0 <= found[0] <= 1
     none = Detections(np.zeros((0, 4), np.float32), np.zeros((0, 5, 2), np.float32), np.zeros(0, np.float32))
-    assert quality_of(none, np.zeros((0, SIZE, SIZE, 3), np.uint8), np.zeros(0, np.float32), USUAL).shape == (
-        0,
-    )
+    assert quality_of(
+        none, np.zeros((0, SIZE, SIZE, 3), np.uint8), np.zeros(0, np.float32), LENGTH_RANGE
+    ).shape == (0,)
 
 
 def test_a_photograph_that_is_made_small_and_blurred_is_worse(recogniser: Recogniser, still: Any) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.tracking.cuts import Cuts
+from app.tracking.cuts import CutDetector
 from app.tracking.tracklets import Followed, Seen, TrackletRules, TrackletTracker
 
 SIZE = 40.0
@@ -230,20 +230,20 @@ def picture(*seed: int) -> "np.ndarray":
 
 
 def test_a_cut_is_seen_once() -> None:
-    cuts = Cuts()
+    cuts = CutDetector()
     scenes = [picture(0)] * 3 + [picture(1)] * 2 + [picture(0)]
-    assert [cuts.between(one) for one in scenes] == [False, False, False, True, False, True]
+    assert [cuts.is_cut(one) for one in scenes] == [False, False, False, True, False, True]
 
 
 def test_noise_and_somebody_who_walks_by_are_no_cut() -> None:
-    cuts, room = Cuts(), np.full((18, 32), 120, np.uint8)
+    cuts, room = CutDetector(), np.full((18, 32), 120, np.uint8)
     for step in range(20):
         seen = room.copy()
         seen[4:, step : step + 8] = 20
         noise = np.random.default_rng(step).integers(0, 12, seen.shape, dtype=np.uint8)
-        assert not cuts.between(seen + noise)
+        assert not cuts.is_cut(seen + noise)
 
 
 def test_a_picture_of_another_size_is_another_scene() -> None:
-    cuts = Cuts()
-    assert [cuts.between(one) for one in (picture(0), picture(0)[:9], picture(0)[:9])] == [False, True, False]
+    cuts = CutDetector()
+    assert [cuts.is_cut(one) for one in (picture(0), picture(0)[:9], picture(0)[:9])] == [False, True, False]
