@@ -1,6 +1,7 @@
 """Who is named on the live picture is who was decided for the visits, and no visit waits for a picture."""
 
 import asyncio
+from typing import Any
 
 import numpy as np
 import pytest
