@@ -212,7 +212,8 @@ class Components:
         self.delivery = KafkaDelivery(settings)
         self.dead_letters = DeadLetters(self.delivery, self.topics, self.metrics)
         self.nets = Nets(partial(load_recogniser, settings), chosen.found_by, chosen.embedded_by)
-        self.gallery = Gallery(chosen.embedded_by, threshold, settings.margin)
+        pooled_threshold = chosen.embedder.pooled_threshold_or(settings.threshold)
+        self.gallery = Gallery(chosen.embedded_by, threshold, settings.margin, pooled_threshold)
         self.identities = Identities(app, self.gallery, self.metrics)
         keep = int(settings.memory_days * _DAY)
         unreadable = Unreadable(self.metrics)
@@ -363,7 +364,9 @@ def visit_rules(settings: Settings, embedder: EmbedderEntry) -> VisitRules:
         update=int(settings.sighting_update * 1000),
         unknown_frames=settings.unknown_frames,
         unknown_quality=settings.unknown_quality,
-        naming=NamingRules(threshold, settings.margin, confidence),
+        naming=NamingRules(
+            threshold, embedder.pooled_threshold_or(settings.threshold), settings.margin, confidence
+        ),
         # Where nobody has measured, nobody is joined who would not be given the other's name.
         join=threshold if embedder.visit_threshold is None else embedder.visit_threshold,
         doubt=threshold * _DOUBT,

@@ -2,7 +2,8 @@
 
 Who has four pictures is enrolled with the first as it is, and searched for by three that are made small: the
 face 28 to 45 pixels wide, half of them blurred, JPEG of quality 40 to 85, found and aligned again. Who has
-two or three is a stranger, seen small; who has one is enrolled beside. A seed makes the same pictures.
+two or three is a stranger, seen small; who has one is enrolled beside. A seed makes the same pictures;
+`--write visits` makes them once and for all, for `onlooker calibrate visits`.
 
 Quality, and what it weighs, were fitted to small pictures of these very people: on others it may be worth
 less.
@@ -42,6 +43,12 @@ def main() -> int:
         "--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the pictures, one a round"
     )
     parser.add_argument("--threads", type=int, default=2, help="pictures worked on at once")
+    parser.add_argument(
+        "--write",
+        type=Path,
+        metavar="FOLDER",
+        help="write the first round's pictures there, for other measures",
+    )
     options = parser.parse_args()
     if not (options.data / "pairs.txt").is_file():
         return not_run(f"no pairs.txt in {options.data}")
@@ -53,8 +60,14 @@ def main() -> int:
             return not_run(
                 f"nobody in {options.data} has {PROBES + 1} pictures, or nobody has two or {PROBES}"
             )
+        if options.write is not None:
+            options.write.mkdir()
+            make_dataset(
+                people, options.write, load_recogniser(settings, console_progress()), options.seeds[0]
+            )
+            return 0
         rounds = [measure(people, settings, seed, options.threads) for seed in options.seeds]
-    except OnlookerError as error:
+    except (OnlookerError, OSError) as error:
         parser.error(str(error))
     return conclude(rounds, settings)
 

@@ -32,7 +32,7 @@ def make_rules(**more: Any) -> VisitRules:
         update=1000,
         unknown_frames=5,
         unknown_quality=0.26,
-        naming=NamingRules(threshold=0.4, margin=0.05, confidence=CONFIDENCE),
+        naming=NamingRules(threshold=0.4, pooled_threshold=0.4, margin=0.05, confidence=CONFIDENCE),
         join=0.42,
         doubt=0.25,
     )
@@ -97,7 +97,7 @@ class Watch:
         observed = self.tracker.observe(_faces(moment, faces), moment.revision, EMBEDDER, self.gallery)
         if observed is None:
             return None
-        matches = self.match(observed.templates) if observed.undecided else []
+        matches = self.match(observed.templates, observed.sizes) if observed.undecided else []
         told = self.tracker.decide(observed, matches, lambda person: person in self.people)
         self.named = [visit and visit.sighting.person for visit in observed.visits]
         return told
@@ -123,13 +123,14 @@ class Watch:
         if looks is not None:
             self.people[person] = looks
 
-    def match(self, templates: NDArray[np.float32]) -> list[Match]:
-        """Find out whom templates are most like."""
+    def match(self, templates: NDArray[np.float32], sizes: NDArray[np.intp]) -> list[Match]:
+        """Find out whom templates of so many faces are most like."""
         index, rules = Index(), self.tracker._rules.naming
         for person, looks in self.people.items():
             index.add(person, looks[None])
         found = index.search(templates)
-        named = decide(found, rules.threshold, rules.margin).tolist()
+        thresholds = np.where(sizes < 2, rules.threshold, rules.pooled_threshold)
+        named = decide(found, thresholds, rules.margin).tolist()
         columns = zip(
             found.owners, found.similarities.tolist(), found.runners_up.tolist(), named, strict=True
         )

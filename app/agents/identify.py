@@ -105,7 +105,7 @@ class Identify:
         if observed is None:
             self._metrics.repeated.labels(faces.stream).inc()
         else:
-            matches = await gallery.match(observed.templates) if observed.undecided else []
+            matches = await gallery.match(observed.templates, observed.sizes) if observed.undecided else []
             if partition.revoked:
                 return []
             sightings = stream.tracker.decide(observed, matches, gallery.has)

@@ -1,8 +1,10 @@
-"""`onlooker calibrate`: measure the threshold for a gallery, and let `identify` use it."""
+"""`onlooker calibrate`: measure thresholds and how sure names are, and let `identify` use them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import click
 import msgspec
@@ -16,21 +18,36 @@ from app.evaluation import (
     GALLERIES,
     PROBES,
     Calibrated,
+    EvaluationError,
+    FittedConfidence,
     Joining,
-    Learnt,
     Sample,
+    calibrate_pooled,
     check_request,
+    fit_confidence,
     join_threshold,
-    learn_confidence,
 )
-from app.evaluation import calibrate as measure
+from app.evaluation import calibrate as calibrate_single
 from app.settings import Settings
-from app.weights import Calibration, change_local
+from app.weights import Calibration, Evidence, change_local
 
 __all__ = ["calibrate"]
 
+Measured = TypeVar("Measured")
+Rows = Iterator[tuple[str, str]]
 
-_KINDS = {"single": "single faces", "pooled": f"{PROBES} faces in one template"}
+_SINGLE, _POOLED = "single faces", "several faces in one template"
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was measured; of what the dataset cannot give, the reason."""
+
+    single: Calibrated
+    pooled: Calibrated | str
+    joining: Joining | str
+    #: By the name that the catalogue has for it.
+    confidence: Mapping[str, FittedConfidence | str]
 
 
 @click.command()
@@ -48,27 +65,48 @@ _KINDS = {"single": "single faces", "pooled": f"{PROBES} faces in one template"}
 def calibrate(fpir: float, gallery: int, dry_run: bool, **options: Any) -> None:
     """Measure on DATASET at which similarity a face may be named, and write it into the local catalogue.
 
-    DATASET is what `onlooker evaluate` takes. A rate that its pictures cannot support is refused.
+    Of single faces, and of several in one template; from which similarity on two visits are one person's; and
+    how likely names are right. DATASET is what `onlooker evaluate` takes. A rate that its pictures cannot
+    support for single faces is refused. Else it is said what they cannot support.
     """
     # Before the work, not after it.
     check_request(fpir, gallery)
     settings, sample = sampled(**options)
-    found = measure(sample.people, fpir, gallery, settings.margin)
-    faces = sample.faces_of_people
-    joining = join_threshold(faces)
-    learnt = {kind: learn_confidence(faces, pools=kind == "pooled") for kind in ("single", "pooled")}
+    found = _measure(sample, fpir, gallery, settings.margin)
     console = Console(markup=False, emoji=False, highlight=False)
-    console.print(_table(found, sample, settings))
-    console.print(_visits(joining, learnt))
+    for table in _tables(found, sample, settings):
+        console.print(table)
     if dry_run:
         click.echo("nothing was written (--dry-run)")
         return
     name = sample.nets.embedder.name
-    change_local(settings.weights_dir, name, _keys(found, sample) | _keys_of_visits(joining, learnt))
-    click.echo(f"the threshold of {name} is {found.threshold:g} from the next start of a worker on")
+    change_local(settings.weights_dir, name, _keys(found, sample))
+    click.echo(f"the threshold of {name} is {found.single.threshold:g} from the next start of a worker on")
+    if isinstance(found.pooled, str):
+        click.echo("it counts for several faces in one template too, for which none was written")
     if settings.threshold is not None:
         click.echo(f"but ONLOOKER_THRESHOLD is set, to {settings.threshold:g}: that is what counts")
     click.echo(f"it holds for faces that {_finders(sample)} finds; with another detector, calibrate again")
+
+
+def _measure(sample: Sample, fpir: float, gallery: int, margin: float) -> _Found:
+    faces = sample.faces_of_people
+    return _Found(
+        calibrate_single(sample.people, fpir, gallery, margin),
+        _or_reason(partial(calibrate_pooled, faces, fpir, gallery, margin)),
+        _or_reason(partial(join_threshold, faces)),
+        {
+            "single": _or_reason(partial(fit_confidence, faces, several=False)),
+            "pooled": _or_reason(partial(fit_confidence, faces, several=True)),
+        },
+    )
+
+
+def _or_reason(measure: Callable[[], Measured]) -> Measured | str:
+    try:
+        return measure()
+    except EvaluationError as error:
+        return str(error)
 
 
 def _finders(sample: Sample) -> str:
@@ -76,99 +114,118 @@ def _finders(sample: Sample) -> str:
     return " with landmarks of ".join(entry.name for entry in (nets.detector, nets.landmarker) if entry)
 
 
-def _keys(found: Calibrated, sample: Sample) -> dict[str, Any]:
+def _keys(found: _Found, sample: Sample) -> dict[str, Any]:
     """Return what the catalogue says of the embedder."""
+    single, pooled, joining = found.single, found.pooled, found.joining
     calibration = Calibration(
-        fpir=found.fpir,
-        gallery=found.gallery,
-        comparisons=found.comparisons,
-        false_matches=found.false_matches,
-        identified=found.check.identified if found.check else None,
+        fpir=single.fpir,
+        gallery=single.gallery,
+        comparisons=single.comparisons,
+        false_matches=single.false_matches,
+        identified=single.check.identified if single.check else None,
+        pooled=None if isinstance(pooled, str) else _evidence(pooled),
         detector=sample.nets.found_by,
         embedder=sample.nets.embedded_by,
         dataset=sample.dataset.name,
         date=datetime.now(UTC).date().isoformat(),
     )
-    said = msgspec.to_builtins(calibration)
-    # TOML has no word for what is not known.
-    known = {key: value for key, value in said.items() if value is not None}
-    return {"threshold": found.threshold, "calibration": known}
+    # A curve that could not be fitted here is none the worse for it.
+    curves = msgspec.to_builtins(sample.nets.embedder.confidence) or {}
+    curves |= {kind: one.curve for kind, one in found.confidence.items() if not isinstance(one, str)}
+    keys = {
+        "threshold": single.threshold,
+        "pooled_threshold": None if isinstance(pooled, str) else pooled.threshold,
+        "visit_threshold": None if isinstance(joining, str) else joining.threshold,
+        "confidence": curves or None,
+        "calibration": calibration,
+    }
+    return dict(_known(msgspec.to_builtins(keys)))
 
 
-def _keys_of_visits(joining: Joining | None, learnt: Mapping[str, Learnt | None]) -> dict[str, Any]:
-    """Return what the catalogue says of visits and of confidence, as far as the dataset could tell."""
-    curves = {kind: list(one.curve) for kind, one in learnt.items() if one is not None}
-    said: dict[str, Any] = {"confidence": curves} if curves else {}
-    return said if joining is None else said | {"visit_threshold": joining.threshold}
+def _evidence(found: Calibrated) -> Evidence:
+    return Evidence(found.comparisons, found.false_matches, found.check.identified if found.check else None)
 
 
-def _visits(joining: Joining | None, learnt: Mapping[str, Learnt | None]) -> Table:
-    """Tell from which similarity on two visits are joined, and how sure names are."""
-    table = Table(title="visits and names", title_justify="left", show_header=False)
-    for label, value in _rows_of_visits(joining):
+def _known(said: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Leave out what is not known, for which TOML has no word."""
+    for key, value in said.items():
+        if value is not None:
+            yield key, dict(_known(value)) if isinstance(value, dict) else value
+
+
+def _tables(found: _Found, sample: Sample, settings: Settings) -> Iterator[Table]:
+    nets = sample.nets
+    yield _table(
+        f"{_SINGLE}: {nets.embedded_by} behind {nets.found_by} on {sample.dataset.name}",
+        _rows(found.single, settings.margin, nets.embedder.threshold),
+    )
+    yield _table(_POOLED, _rows(found.pooled, settings.margin, nets.embedder.pooled_threshold))
+    yield _table("two visits", _rows_of_visits(found.joining, nets.embedder.visit_threshold))
+    for kind, what in (("single", _SINGLE), ("pooled", _POOLED)):
+        yield _table(f"confidence of {what}", _rows_of_confidence(found.confidence[kind]))
+
+
+def _table(title: str, rows: Rows) -> Table:
+    table = Table(title=title, title_justify="left", show_header=False)
+    for label, value in rows:
         table.add_row(label, value)
-    for kind, one in learnt.items():
-        table.add_row(f"confidence of {_KINDS[kind]}", _learnt(one))
     return table
 
 
-def _rows_of_visits(found: Joining | None) -> list[tuple[str, str]]:
-    label = "two visits are one from"
-    if found is None:
-        return [(label, "not measured: too few people with two pictures that tell who they are")]
-    return [
-        (label, f"{found.threshold:.4f}, of up to {PROBES} pictures each in one template"),
-        (
-            "rests on",
-            f"{found.false_matches:,} false matches of {found.comparisons:,} comparisons: one in {1 / FMR:g}",
-        ),
-        ("visits of one person joined", f"{100 * found.joined:.2f} % of {found.pairs:,}"),
-    ]
+def _rows(found: Calibrated | str, margin: float, before: float | None) -> Rows:
+    yield from [("threshold", f"none: {found}")] if isinstance(found, str) else _rows_of_names(found, margin)
+    yield _until_now(before)
 
 
-def _learnt(one: Learnt | None) -> str:
-    if one is None:
-        return "not learnt: too few people with pictures enough are enrolled, or are strangers"
-    return (
-        f"learnt from {one.enrolled:,} probes of people enrolled, {one.strangers:,} of strangers; on others"
-        f" off by {one.trial.error:.3f} on average (Brier score {one.trial.brier:.3f})"
-    )
-
-
-def _table(found: Calibrated, sample: Sample, settings: Settings) -> Table:
-    table = Table(
-        title=f"{sample.nets.embedded_by} behind {sample.nets.found_by} on {sample.dataset.name}",
-        title_justify="left",
-        show_header=False,
-    )
-    for label, value in _rows(found, settings.margin):
-        table.add_row(label, value)
-    before = sample.nets.embedder.threshold
-    table.add_row("threshold until now", "none" if before is None else f"{before:g}")
-    return table
-
-
-def _rows(found: Calibrated, margin: float) -> list[tuple[str, str]]:
-    rows = [
-        ("threshold", f"{found.threshold:.4f}"),
-        ("asked for", f"{found.fpir:g} of strangers named in a gallery of {found.gallery:,} photographs"),
-        ("false match rate", f"{found.fmr:.3g}"),
-        ("rests on", f"{found.false_matches:,} false matches of {found.comparisons:,} impostor comparisons"),
-    ]
+def _rows_of_names(found: Calibrated, margin: float) -> Rows:
+    yield "threshold", f"{found.threshold:.4f}"
+    yield "asked for", f"{found.fpir:g} of strangers named in a gallery of {found.gallery:,} photographs"
+    yield "false match rate", f"{found.fmr:.3g}"
+    yield "rests on", f"{found.false_matches:,} false matches of {found.comparisons:,} impostor comparisons"
     check = found.check
     if check is None:
-        return [*rows, ("tried out", "no: nobody has two pictures, or there is no stranger with a face")]
+        yield "tried out", "no: nobody has two pictures, or there is no stranger with a face"
+        return
     chance = "; MORE THAN CHANCE, from a small gallery: try others" if check.beyond_chance else ""
-    return [
-        *rows,
-        (
-            f"tried out with {check.gallery:,} enrolled",
-            f"{check.named:,} of {check.searches:,} strangers named: {check.fpir:.4f}"
-            f" ({check.expected:.4f} were the comparisons independent){chance}",
-        ),
-        ("enrolled people identified", f"{100 * check.identified:.2f} %"),
-        (
-            f"with a lead of {margin:g} (ONLOOKER_MARGIN)",
-            f"{100 * check.identified_with_margin:.2f} %",
-        ),
-    ]
+    yield (
+        f"tried out with {check.gallery:,} enrolled",
+        f"{check.named:,} of {check.searches:,} strangers named: {check.fpir:.4f}"
+        f" ({check.expected:.4f} were the comparisons independent){chance}",
+    )
+    yield "enrolled people identified", f"{100 * check.identified:.2f} %"
+    yield f"with a lead of {margin:g} (ONLOOKER_MARGIN)", f"{100 * check.identified_with_margin:.2f} %"
+
+
+def _rows_of_visits(found: Joining | str, before: float | None) -> Rows:
+    label = "are one person's from"
+    if isinstance(found, str):
+        yield label, f"not measured: {found}"
+    else:
+        yield label, f"{found.threshold:.4f}, of up to {PROBES} pictures each in one template"
+        yield (
+            "rests on",
+            f"{found.false_matches:,} false matches of {found.comparisons:,} comparisons (FMR {FMR:g})",
+        )
+        yield "visits of one person joined", f"{100 * found.joined:.2f} % of {found.pairs:,}"
+    yield _until_now(before)
+
+
+def _rows_of_confidence(found: FittedConfidence | str) -> Rows:
+    if isinstance(found, str):
+        yield "not measured", found
+        return
+    yield (
+        "fitted to",
+        f"{found.enrolled:,} probes of people enrolled and {found.strangers:,} of strangers,"
+        " as if they came equally often",
+    )
+    yield (
+        "on people whom it was not fitted to",
+        f"calibration error {found.reliability.error:.3f}, Brier score {found.reliability.brier:.3f}",
+    )
+    for share, confidence, right in found.reliability.bins:
+        yield f"  {confidence:.2f} on average", f"{100 * right:.1f} % right, of {100 * share:.1f} % of them"
+
+
+def _until_now(before: float | None) -> tuple[str, str]:
+    return "threshold until now", "none" if before is None else f"{before:g}"

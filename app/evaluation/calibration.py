@@ -8,29 +8,27 @@ independent errors: they must come from 30 pairs of people, however many picture
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
-import numpy as np
-from numpy.typing import NDArray
-
-from app.evaluation.comparisons import compare_all, count_matching_pairs
+from app.evaluation.check import Check, Trial, try_pooled, try_singles
+from app.evaluation.comparisons import Block, count_matching_pairs, every_pair, every_search
 from app.evaluation.errors import EvaluationError
+from app.evaluation.face import Face
 from app.evaluation.histogram import ScoreHistogram, allowed_errors
-from app.evaluation.identification import Searches, assign_roles, search
 from app.evaluation.sample import Faces
-from app.search import decide
+from app.evaluation.visits import assign_visits, template
 
 __all__ = [
     "FPIRS",
     "GALLERIES",
     "RULE",
     "Calibrated",
-    "Check",
     "calibrate",
+    "calibrate_pooled",
     "check_request",
     "false_match_rate",
-    "tail",
 ]
 
 #: False matches that a threshold must rest on, and pairs of people that these must come from.
@@ -38,27 +36,6 @@ RULE = 30
 #: What can be asked for: a rate from the first number on and below the second one, and a gallery.
 FPIRS = (1e-9, 1.0)
 GALLERIES = (1, 10**9)
-#: What happens less often than this does not happen by chance.
-_CHANCE = 1e-6
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """Strangers who were really searched for, in the gallery asked for or the largest that there is."""
-
-    gallery: int
-    searches: int
-    #: Searches that named somebody, and their share.
-    named: int
-    fpir: float
-    #: The share that independent comparisons would give in this gallery.
-    expected: float
-    #: The share of the enrolled people's probes that were given their name; of all, those without a face too.
-    identified: float
-    #: The same where the second person must be `margin` behind, as `identify` has it.
-    identified_with_margin: float
-    #: Whether so many strangers were named that independent comparisons do not explain it.
-    beyond_chance: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,20 +83,57 @@ def calibrate(people: Faces, fpir: float, gallery: int, margin: float) -> Calibr
     check_request(fpir, gallery)
     if len(people) < 2:
         raise EvaluationError("a threshold needs pictures of at least two people, found one person")
-    impostors = compare_all(people).impostors
+    found = _calibrated(partial(every_pair, people), fpir, gallery)
+    return _checked(found, try_singles(people, gallery), margin)
+
+
+def calibrate_pooled(
+    people: Mapping[str, Sequence[Face | None]], fpir: float, gallery: int, margin: float
+) -> Calibrated:
+    """Find the same for several faces in one template: each visit is compared with everybody enrolled.
+
+    Raises:
+        EvaluationError: as `calibrate`, or too few people have several pictures.
+    """
+    check_request(fpir, gallery)
+    visits = assign_visits(people)
+    probes = {name: template(faces) for name, faces in visits.with_several_faces()}
+    enrolled = {name: face.embedding for name, face in visits.enrolled.items() if face is not None}
+    if not probes or not enrolled:
+        raise EvaluationError(
+            "nobody can be searched for by two pictures with a face, or nobody is enrolled with another one"
+        )
+    found = _calibrated(partial(every_search, probes, enrolled), fpir, gallery)
+    return _checked(found, try_pooled(visits, probes, gallery), margin)
+
+
+def _calibrated(blocks: Callable[[], Iterable[Block]], fpir: float, gallery: int) -> Calibrated:
+    """Find the threshold and see that it rests on enough."""
+    impostors = ScoreHistogram()
+    for block in blocks():
+        impostors.add(block.similarities[block.impostors])
     fmr = false_match_rate(fpir, gallery)
     request = f"a false-positive rate of {fpir:g} in a gallery of {gallery}"
     threshold = _threshold(impostors, fmr, request)
-    _check_support(people, threshold, impostors.at_least(threshold), request)
-    check = _check(people, gallery, threshold, fmr, margin)
+    matches = impostors.at_least(threshold)
+    _check_support(blocks(), threshold, matches, request)
+    return Calibrated(fpir, gallery, fmr, threshold, len(impostors), matches, None)
+
+
+def _checked(found: Calibrated, trial: Trial | None, margin: float) -> Calibrated:
+    """Try a threshold out, where there is anybody to search for."""
+    if trial is None:
+        return found
+    check = trial.check(found.threshold, found.fmr, margin)
     # In a smaller gallery it may be one person whom many others look like.
-    if check is not None and check.beyond_chance and check.gallery >= RULE:
+    if check.beyond_chance and check.gallery >= RULE:
         raise EvaluationError(
-            f"{request} does not hold: tried out with {check.gallery:,} people enrolled, {check.named:,} of"
+            f"a false-positive rate of {found.fpir:g} in a gallery of {found.gallery} does not hold:"
+            f" tried out with {check.gallery:,} people enrolled, {check.named:,} of"
             f" {check.searches:,} strangers were named, {check.expected:.2%} expected;"
             " are some people in the dataset under several names?"
         )
-    return Calibrated(fpir, gallery, fmr, threshold, len(impostors), impostors.at_least(threshold), check)
+    return replace(found, check=check)
 
 
 def _threshold(impostors: ScoreHistogram, fmr: float, request: str) -> float:
@@ -140,7 +154,7 @@ def _threshold(impostors: ScoreHistogram, fmr: float, request: str) -> float:
     return max(0.0, threshold)
 
 
-def _check_support(people: Faces, threshold: float, matches: int, request: str) -> None:
+def _check_support(blocks: Iterable[Block], threshold: float, matches: int, request: str) -> None:
     """Refuse a threshold that too few false matches reach, or those of too few people."""
     if matches < RULE and not threshold:
         raise EvaluationError(
@@ -152,65 +166,9 @@ def _check_support(people: Faces, threshold: float, matches: int, request: str) 
             f"{request} would rest on {matches} false matches, not {RULE}: too many comparisons are just as"
             " similar; are there copies of one picture under several names?"
         )
-    pairs = count_matching_pairs(people, threshold, RULE)
+    pairs = count_matching_pairs(blocks, threshold, RULE)
     if pairs < RULE:
         raise EvaluationError(
             f"{request} would rest on {matches:,} false matches of only {pairs} pairs of people, and needs"
             f" {RULE} pairs: take more people, not more pictures of them"
         )
-
-
-def _check(people: Faces, gallery: int, threshold: float, fmr: float, margin: float) -> Check | None:
-    roles = assign_roles(people)
-    if roles is None:
-        return None
-    chosen = roles.known[:gallery]
-    known, strangers = search(people, chosen, roles.strangers)
-    enrolled = sum(people[name][0] is not None for name in chosen)
-    searches = len(strangers.right)
-    if not enrolled or not searches:
-        return None
-    named = int(_named(strangers, threshold).sum())
-    identified = known.right & _named(known, threshold)
-    expected = -math.expm1(enrolled * math.log1p(-fmr))
-    return Check(
-        gallery=enrolled,
-        searches=searches,
-        named=named,
-        fpir=named / searches,
-        expected=expected,
-        identified=float(identified.sum() / len(known)),
-        identified_with_margin=float((known.right & _named(known, threshold, margin)).sum() / len(known)),
-        beyond_chance=_is_beyond_chance(people, roles.strangers, strangers, threshold, expected),
-    )
-
-
-def _named(searches: Searches, threshold: float, margin: float = 0.0) -> NDArray[np.bool_]:
-    return decide(searches.nearest, threshold, margin)
-
-
-def _is_beyond_chance(
-    people: Faces, names: Sequence[str], searches: Searches, threshold: float, expected: float
-) -> bool:
-    """Tell whether more strangers were named, each by their first face, than the rate `expected` explains."""
-    owners = [number for number, name in enumerate(names) for face in people[name] if face is not None]
-    _, firsts = np.unique(owners, return_index=True)
-    named = int(_named(searches, threshold)[firsts].sum())
-    return tail(named, len(firsts), expected) < _CHANCE
-
-
-def tail(hits: int, tries: int, rate: float) -> float:
-    """Return the probability of at least `hits` in `tries` independent ones, each a hit at `rate`, 0 to 1."""
-    if hits <= 0:
-        return 1.0
-    if rate <= 0 or hits > tries:
-        return 0.0
-    if rate >= 1:
-        return 1.0
-    return min(1.0, math.fsum(_exactly(number, tries, rate) for number in range(hits, tries + 1)))
-
-
-def _exactly(hits: int, tries: int, rate: float) -> float:
-    """Return the probability of just so many, by logarithms: the number of ways may be too large to write."""
-    ways = math.lgamma(tries + 1) - math.lgamma(hits + 1) - math.lgamma(tries - hits + 1)
-    return math.exp(ways + hits * math.log(rate) + (tries - hits) * math.log1p(-rate))

@@ -72,6 +72,9 @@ def _decisive(entry: Entry) -> dict[str, Any]:
         "note",
         "figures",
         "threshold",
+        "pooled_threshold",
+        "visit_threshold",
+        "confidence",
         "calibration",
     )
     return {key: value for key, value in msgspec.to_builtins(entry).items() if key not in descriptive}

@@ -16,7 +16,17 @@ from app.evaluation.sample import Faces
 from app.models import Floats
 from app.search import Index, Nearest
 
-__all__ = ["FPIRS", "Identification", "Roles", "Searches", "assign_roles", "identify", "look_up", "search"]
+__all__ = [
+    "FPIRS",
+    "Identification",
+    "Roles",
+    "Searches",
+    "assign_roles",
+    "identify",
+    "look_up",
+    "lot",
+    "search",
+]
 
 #: The false-positive identification rates that are looked at.
 FPIRS = (1e-2, 1e-3)
@@ -79,7 +89,7 @@ def assign_roles(people: Mapping[str, Sequence[object]]) -> Roles | None:
     Who has one picture is a stranger. Where these are less than a quarter of the people, others join them, by
     the SHA-256 of their names: it is the same ones every time.
     """
-    several = sorted((name for name, theirs in people.items() if len(theirs) > 1), key=_lot)
+    several = sorted((name for name, theirs in people.items() if len(theirs) > 1), key=lot)
     if not several:
         return None
     single = [name for name, theirs in people.items() if len(theirs) == 1]
@@ -134,6 +144,7 @@ def look_up(index: Index, probes: Sequence[tuple[str | None, Floats | None]]) ->
     return Searches(nearest, np.array(right, np.bool_), len(probes) - len(faces))
 
 
-def _lot(name: str) -> bytes:
+def lot(name: str) -> bytes:
+    """Return what puts people in an order that has nothing to do with their names, always the same one."""
     # The bytes that the folder is called: they need not be text.
     return hashlib.sha256(os.fsencode(name)).digest()

@@ -5,18 +5,19 @@ kind has a threshold of its own. A visit is compared with the handful that are o
 match in a thousand comparisons joins two people once in some hundred visits.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from app.evaluation.calibration import RULE
+from app.evaluation.errors import EvaluationError
 from app.evaluation.face import Face
 from app.evaluation.histogram import ScoreHistogram, allowed_errors
-from app.evaluation.pooling import PROBES
+from app.evaluation.visits import PROBES, Probes, assign_visits, faces_of, template
 from app.models import Floats
 from app.search import compare
-from app.tracking import TELLING, pooled
+from app.tracking import TELLING
 
 __all__ = ["FMR", "Joining", "join_threshold"]
 
@@ -29,7 +30,7 @@ class Joining:
     """A threshold for two visits, and what it rests on.
 
     comparisons: of templates of different people; false_matches: how many of them reach the threshold.
-    pairs: of two templates of one person; joined: the share of them that reach it.
+    pairs: of two templates of one person, without a picture in common; joined: the share that reaches it.
     """
 
     threshold: float
@@ -39,46 +40,47 @@ class Joining:
     joined: float
 
 
-def join_threshold(people: Mapping[str, Sequence[Face | None]]) -> Joining | None:
-    """Return the threshold; None where `people` are too few for it.
+def join_threshold(people: Mapping[str, Probes]) -> Joining:
+    """Find the threshold; everybody who comes is one visit.
 
-    Each is a visit with up to `PROBES` pictures; the first one of who has more is left out, for it is the one
-    that they are enrolled with. Whose pictures do not tell who they are is left out, as in a worker.
+    Whose pictures do not tell who they are is left out, as in a worker.
+
+    Raises:
+        EvaluationError: `people` are too few for it.
     """
-    visits = [_template(faces) for faces in _visits(people)]
-    told = [visit for visit in visits if visit is not None]
-    if not told:
-        return None
-    alike = compare(np.stack(told), np.stack(told))
-    impostors = ScoreHistogram(alike[np.triu_indices(len(told), 1)])
+    visits = assign_visits(people)
+    faces = [faces_of(probes) for probes in (*visits.known.values(), *visits.strangers.values())]
+    impostors = _impostors([found for found in map(_template, faces) if found is not None])
     allowed = allowed_errors(FMR, len(impostors))
-    threshold = impostors.threshold(allowed) if allowed >= RULE else None
-    if threshold is None or impostors.at_least(threshold) < RULE:
-        return None
-    same = ScoreHistogram(_genuine(people))
-    joined = same.at_least(threshold) / max(len(same), 1)
-    return Joining(threshold, len(impostors), impostors.at_least(threshold), len(same), joined)
+    threshold = impostors.threshold(allowed)
+    if allowed < RULE or threshold is None or impostors.at_least(threshold) < RULE:
+        raise EvaluationError(
+            f"a false match rate of {FMR:g} needs {RULE / FMR:,.0f} comparisons of visits of two people,"
+            f" most of which are not copies of each other: the dataset has {len(impostors):,}"
+        )
+    genuine = ScoreHistogram(_genuine(faces))
+    joined = genuine.at_least(threshold) / max(len(genuine), 1)
+    return Joining(threshold, len(impostors), impostors.at_least(threshold), len(genuine), joined)
 
 
-def _visits(people: Mapping[str, Sequence[Face | None]]) -> Iterator[list[Face]]:
-    for faces in people.values():
-        if len(faces) > 1:
-            theirs = faces[1 : PROBES + 1] if len(faces) > PROBES else faces
-            yield [face for face in theirs if face is not None]
+def _template(faces: list[Face]) -> Floats | None:
+    """Return what faces are pooled to; None where they do not tell who it is."""
+    tells = faces and np.mean([face.quality for face in faces]) >= TELLING
+    return template(faces) if tells else None
 
 
-def _template(faces: Sequence[Face]) -> Floats | None:
-    """Return what faces are pooled to; None where they tell nobody."""
-    quality = np.array([face.quality for face in faces])
-    if not faces or quality.mean() < TELLING:
-        return None
-    return pooled(np.stack([face.embedding for face in faces]), quality)
+def _impostors(templates: list[Floats]) -> ScoreHistogram:
+    """Return the similarities of each template, one a person, with every other one."""
+    if not templates:
+        return ScoreHistogram()
+    rows = np.stack(templates)
+    return ScoreHistogram(compare(rows, rows)[np.triu_indices(len(rows), 1)])
 
 
-def _genuine(people: Mapping[str, Sequence[Face | None]]) -> list[float]:
+def _genuine(visits: Iterable[list[Face]]) -> list[float]:
     """Return the similarities of a template of two pictures of somebody with their third one."""
     found = []
-    for faces in _visits(people):
+    for faces in visits:
         one, other = _template(faces[:2]), _template(faces[2:])
         if len(faces) == PROBES and one is not None and other is not None:
             found.append(float(one @ other))

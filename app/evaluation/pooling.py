@@ -1,29 +1,19 @@
 """What it is worth to pool the faces of a visit: open-set identification by several pictures at once.
 
-Who has enough pictures is enrolled with the first one and searched for by the next ones, all in one template;
-who has too few for that, and more than one, is a stranger; who has one is enrolled beside them. What fails
-for want of a face, in the enrolment or in the probes, is a miss; a stranger without one is not searched for.
+What fails for want of a face, in the enrolment or in the probes, is a miss; a stranger without one is not
+searched for.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from app.evaluation.face import Face
 from app.evaluation.histogram import Point, ScoreHistogram, operating_point
 from app.evaluation.identification import FPIRS, look_up
+from app.evaluation.visits import Probes, assign_visits, faces_of, template
 from app.models import Floats
 from app.search import Index
-from app.tracking import pooled
 
-__all__ = ["PROBES", "Pooling", "Rates", "identify_pooled"]
-
-#: Pictures that are pooled.
-PROBES = 3
-
-#: The pictures of a person that they are searched for by; None for one without a face.
-Probes = Sequence[Face | None]
+__all__ = ["Pooling", "Rates", "identify_pooled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,25 +44,20 @@ class Pooling:
     single: Rates
     #: The one of best quality.
     best: Rates
-    #: `PROBES` pictures in one template, as those of a visit.
+    #: All of them in one template, as those of a visit.
     pooled: Rates
 
 
-def identify_pooled(people: Mapping[str, Sequence[Face | None]]) -> Pooling | None:
+def identify_pooled(people: Mapping[str, Probes]) -> Pooling | None:
     """Enrol and search; None where nobody has pictures enough, or nobody is a stranger."""
-    known = [(name, theirs[1 : PROBES + 1]) for name, theirs in people.items() if len(theirs) > PROBES]
-    strangers = [(None, theirs) for theirs in people.values() if 1 < len(theirs) <= PROBES]
-    if not known or not strangers:
+    visits = assign_visits(people)
+    if not visits.known or not visits.strangers:
         return None
-    first = {name: theirs[0] for name, theirs in people.items() if len(theirs) == 1 or len(theirs) > PROBES}
-    index = Index()
-    for name, face in first.items():
-        if face is not None:
-            index.add(name, face.embedding[None])
-    enrolled = sum(face is not None for face in first.values())
+    index = visits.index()
+    known, strangers = list(visits.known.items()), [(None, probes) for probes in visits.strangers.values()]
     return Pooling(
-        enrolled,
-        len(first) - enrolled,
+        len(index),
+        len(visits.enrolled) - len(index),
         len(known),
         _without_face(known),
         len(strangers),
@@ -90,15 +75,13 @@ def _each(probes: Probes) -> list[Floats | None]:
 
 
 def _best(probes: Probes) -> list[Floats | None]:
-    faces = [face for face in probes if face is not None]
+    faces = faces_of(probes)
     return [max(faces, key=lambda face: face.quality).embedding if faces else None]
 
 
 def _pooled(probes: Probes) -> list[Floats | None]:
-    faces = [face for face in probes if face is not None]
-    if not faces:
-        return [None]
-    return [pooled(np.stack([face.embedding for face in faces]), np.array([face.quality for face in faces]))]
+    faces = faces_of(probes)
+    return [template(faces) if faces else None]
 
 
 def _rates(

@@ -25,12 +25,12 @@ class Match:
     runner_up: float = -1.0
 
 
-def decide(nearest: Nearest, threshold: float, margin: float) -> NDArray[np.bool_]:
+def decide(nearest: Nearest, threshold: float | NDArray[np.floating], margin: float) -> NDArray[np.bool_]:
     """Say of each probe whether it is its nearest owner: (N,).
 
     Args:
         nearest: what the search has found.
-        threshold: least similarity; just that is enough.
+        threshold: least similarity, of all or of each, (N,); just that is enough.
         margin: by how much the nearest owner must lead the next one; just that is enough.
     """
     found = np.array([owner is not None for owner in nearest.owners], np.bool_)

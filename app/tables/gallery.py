@@ -34,11 +34,15 @@ class Gallery:
         embedder: the net, ``name@digits``; templates of another one are kept but never matched.
         threshold: least cosine similarity for a name.
         margin: by how much the best person must lead the second one.
+        pooled_threshold: least similarity of a template of several faces; `threshold` if not given.
     """
 
-    def __init__(self, embedder: str, threshold: float, margin: float) -> None:
+    def __init__(
+        self, embedder: str, threshold: float, margin: float, pooled_threshold: float | None = None
+    ) -> None:
         self.embedder = embedder
         self.threshold = threshold
+        self.pooled_threshold = threshold if pooled_threshold is None else pooled_threshold
         self.margin = margin
         self._people: dict[str, Person] = {}
         self._unreadable: set[str] = set()
@@ -146,11 +150,14 @@ class Gallery:
         async with self._changed:
             await self._changed.wait_for(arrived)
 
-    async def match(self, embeddings: NDArray[np.floating]) -> list[Match]:
-        """Find the person of each face; in a large gallery, off the event loop.
+    async def match(
+        self, embeddings: NDArray[np.floating], faces: NDArray[np.integer] | int = 1
+    ) -> list[Match]:
+        """Find the person of each face or template; in a large gallery, off the event loop.
 
         Args:
             embeddings: (N, D), unit length.
+            faces: of how many faces each is, (N,), or all are.
         """
         index = self._indexes.get(embeddings.shape[1], Index())
         while True:
@@ -160,10 +167,12 @@ class Gallery:
                 found = await asyncio.to_thread(index.search, embeddings)
             # Who was removed meanwhile is not to be named, and another one may be the nearest.
             if all(owner is None or owner in index for owner in found.owners):
-                return self._matches(found)
+                return self._matches(
+                    found, np.where(np.less(faces, 2), self.threshold, self.pooled_threshold)
+                )
 
-    def _matches(self, nearest: Nearest) -> list[Match]:
-        named = decide(nearest, self.threshold, self.margin).tolist()
+    def _matches(self, nearest: Nearest, thresholds: NDArray[np.floating]) -> list[Match]:
+        named = decide(nearest, thresholds, self.margin).tolist()
         found = zip(
             nearest.owners, nearest.similarities.tolist(), nearest.runners_up.tolist(), named, strict=True
         )

@@ -29,10 +29,12 @@ _GATES: dict[int, Literal["small", "turned", "blurred"]] = {
 class NamingRules:
     """When a visit is given a name: the least similarity, and the least lead over the next person.
 
+    threshold, pooled_threshold: of one face, and of several in one template.
     confidence: says how likely it is right.
     """
 
     threshold: float
+    pooled_threshold: float
     margin: float
     confidence: Confidence
 
@@ -102,9 +104,8 @@ class _Naming:
         sighting = visit.sighting
         score, confidence = sighting.score, sighting.confidence
         if match.nearest == person:
-            faces = len(visit.template.quality) if visit.template else 1
             score = match.similarity
-            confidence = self._rules.confidence.of(score, score - match.runner_up, faces)
+            confidence = self._rules.confidence.of(score, score - match.runner_up, _faces(visit))
         visit.sighting = msgspec.structs.replace(
             sighting,
             person=person,
@@ -117,16 +118,21 @@ class _Naming:
     def _why(self, visit: Visit, match: Match) -> Unnamed:
         """Say what stopped the name of a visit that is nobody's."""
         rules, template = self._rules, visit.template
+        threshold = rules.threshold if _faces(visit) < 2 else rules.pooled_threshold
         if match.nearest is None:
             return Unnamed(gate="nobody", lacking=0.0)
-        if match.similarity >= rules.threshold:
+        if match.similarity >= threshold:
             lead = match.similarity - match.runner_up
             return Unnamed(gate="ambiguous", lacking=max(0.0, rules.margin - lead))
         gate = _GATES.get(visit.lack)
-        if gate is not None and template is not None and template.best < rules.threshold:
+        if gate is not None and template is not None and template.best < threshold:
             # Not even a good picture of the same person would be similar enough.
-            return Unnamed(gate=gate, lacking=rules.threshold - template.best)
-        return Unnamed(gate="unlike", lacking=rules.threshold - match.similarity)
+            return Unnamed(gate=gate, lacking=threshold - template.best)
+        return Unnamed(gate="unlike", lacking=threshold - match.similarity)
+
+
+def _faces(visit: Visit) -> int:
+    return visit.template.faces if visit.template else 1
 
 
 def _beside(one: Visit, other: Visit) -> bool:

@@ -60,6 +60,11 @@ class Template(msgspec.Struct, frozen=True, eq=False):
         check_array(self.quality, "quality", np.float32, (len(self.embeddings),))
 
     @property
+    def faces(self) -> int:
+        """Of how many faces it is."""
+        return len(self.quality)
+
+    @property
     def best(self) -> float:
         """How good its three best faces are, on average: a single one may look better than it is."""
         return float(self.quality[:3].mean())

@@ -23,7 +23,7 @@ def with_face(template: Template | None, embedder: str, embedding: Floats, quali
     row, its = np.asarray(embedding, np.float16)[None], np.array([quality], np.float32)
     if template is None or template.embedder != embedder:
         return _of_best(embedder, row, its)
-    if len(template.quality) == _KEPT and quality <= template.quality[-1]:
+    if template.faces == _KEPT and quality <= template.quality[-1]:
         return template
     return _of_best(
         embedder, np.concatenate([template.embeddings, row]), np.concatenate([template.quality, its])

@@ -65,6 +65,11 @@ class Observed:
         """The templates of `undecided`, (M, D) of length one."""
         return np.stack([visit.template.vector for visit in self.undecided if visit.template])
 
+    @property
+    def sizes(self) -> NDArray[np.intp]:
+        """Of how many faces each of these is, (M,)."""
+        return np.array([visit.template.faces for visit in self.undecided if visit.template], np.intp)
+
 
 class VisitTracker:
     """Turns the faces of one stream's frames into sightings, one for each visit.

@@ -22,6 +22,7 @@ __all__ = [
     "DownloadError",
     "EmbedderEntry",
     "Entry",
+    "Evidence",
     "File",
     "Input",
     "IntegrityError",
@@ -153,11 +154,23 @@ class DetectorEntry(Entry, frozen=True, kw_only=True, tag="detector"):
         return [*super()._made_of, self.architecture, self.input]
 
 
+class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a threshold rests on: impostor comparisons, and how many of them reach it.
+
+    `identified` is the share of enrolled people who were named when it was tried out.
+    """
+
+    comparisons: int
+    false_matches: int
+    identified: float | None = None
+
+
 class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a threshold that was measured here rests on.
 
     `fpir` is the share of strangers that may be named in a gallery of so many photographs, `identified` the
-    share of enrolled people who were named when it was tried out; the nets are identities.
+    share of enrolled people who were named when it was tried out; the nets are identities. `pooled` is of the
+    threshold for several faces in one template; None where that could not be measured.
     """
 
     fpir: float
@@ -165,6 +178,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     comparisons: int
     false_matches: int
     identified: float | None = None
+    pooled: Evidence | None = None
     detector: str
     embedder: str
     dataset: str
@@ -190,9 +204,10 @@ class EmbedderEntry(Entry, frozen=True, kw_only=True, tag="embedder"):
     """A net that turns an aligned face of `size` pixels into `dimension` numbers.
 
     `threshold` is the least cosine similarity at which a face of a gallery may be named; a net that was
-    imported has none until one has been measured. `lengths` are those of the vectors that it puts out for
-    faces that are no use and for good ones: they tell how good a face is. From the similarity
-    `visit_threshold` on two visits are one person's; `confidence` says how likely a name is right.
+    imported has none until one has been measured. `pooled_threshold` is the same of several faces in one
+    template. `lengths` are those of the vectors that it puts out for faces that are no use and for good ones:
+    they tell how good a face is. From the similarity `visit_threshold` on two visits are one person's;
+    `confidence` says how likely a name is right.
     """
 
     input: Input
@@ -201,11 +216,12 @@ class EmbedderEntry(Entry, frozen=True, kw_only=True, tag="embedder"):
     threshold: float | None = None
     calibration: Calibration | None = None
     lengths: tuple[float, float] | None = None
+    pooled_threshold: float | None = None
     visit_threshold: float | None = None
     confidence: Curves | None = None
 
     def __post_init__(self) -> None:
-        for threshold in (self.threshold, self.visit_threshold):
+        for threshold in (self.threshold, self.pooled_threshold, self.visit_threshold):
             if threshold is not None and not -1 <= threshold <= 1:
                 raise _ValueError(f"expected a threshold from -1 to 1, found {threshold:g}")
         if self.lengths is not None and not 0 <= self.lengths[0] < self.lengths[1] < math.inf:
@@ -233,6 +249,21 @@ class EmbedderEntry(Entry, frozen=True, kw_only=True, tag="embedder"):
                 " or set ONLOOKER_THRESHOLD"
             )
         return threshold
+
+    def pooled_threshold_or(self, given: float | None) -> float:
+        """Return the threshold of several faces in one template: `given`, its own, or that of one face.
+
+        Where single faces have been calibrated here, for a gallery of its own size, and templates could not
+        be, what the shipped catalogue says of these is for another gallery, and does not count.
+
+        Raises:
+            CatalogueError: as `threshold_or`.
+        """
+        threshold = self.threshold_or(given)
+        overtaken = self.calibration is not None and self.calibration.pooled is None
+        if given is not None or overtaken or self.pooled_threshold is None:
+            return threshold
+        return self.pooled_threshold
 
 
 class MediaEntry(Entry, frozen=True, kw_only=True, tag="media"):

@@ -86,7 +86,7 @@ async def undisturbed(cluster: Cluster, log: Log) -> list[Sighting]:
     for faces in (copy for place in sorted(log.faces) for copy in log.faces[place]):
         observed = visits.observe(faces, 0, gallery.embedder, gallery.version)
         if observed is not None:
-            matches = await gallery.match(observed.templates) if observed.undecided else []
+            matches = await gallery.match(observed.templates, observed.sizes) if observed.undecided else []
             newest |= {one.id: one for one in visits.decide(observed, matches, gallery.has)}
     return [*(newest | {sighting.id: sighting for sighting in visits.close(0)}).values()]
 

@@ -1,6 +1,7 @@
 """Who is named on the live picture is who was decided for the visits, and no visit waits for a picture."""
 
 import asyncio
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ class Fickle(Gallery):
         super().__init__(EMBEDDER, THRESHOLD, 0.05)
         self.asked = 0
 
-    async def match(self, embeddings: NDArray[np.floating]) -> list[Match]:
+    async def match(self, embeddings: NDArray[np.floating], faces: Any = 1) -> list[Match]:
         self.asked += 1
         person = f"person-{self.asked}"
         return [Match(person, person.title(), 0.8, person)] * len(embeddings)

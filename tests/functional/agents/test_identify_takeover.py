@@ -180,10 +180,10 @@ class SlowGallery:
         self.asked, self.answer = asyncio.Event(), asyncio.Event()
         match = gallery.match
 
-        async def slow(templates: Any) -> Any:
+        async def slow(templates: Any, faces: Any) -> Any:
             self.asked.set()
             await self.answer.wait()
-            return await match(templates)
+            return await match(templates, faces)
 
         monkeypatch.setattr(gallery, "match", slow)
 

@@ -11,7 +11,7 @@ import tomli_w
 from crowd import people
 
 from app.application import create_app
-from app.evaluation import join_threshold
+from app.evaluation import calibrate_pooled, join_threshold
 from app.search import Confidence
 from app.settings import load_settings
 from app.weights.catalogue import EmbedderEntry, load_catalogue, read_tables
@@ -81,8 +81,8 @@ def test_what_so_few_people_cannot_tell_of_visits_is_said_and_left_as_it_was(
     before = embedder(own_weights)
     code, output, _ = onlooker("calibrate", few, *WISH)
     assert code == 0
-    assert "not measured: too few people with two pictures that tell who they are" in output
-    assert output.count("not learnt: too few people") == 2
+    assert "not measured: a false match rate of 0.001 needs 30,000 comparisons" in output
+    assert output.count("could be searched for in one half of the dataset, 30 are needed") == 2
     after = embedder(own_weights)
     assert (after.visit_threshold, after.confidence) == (before.visit_threshold, before.confidence)
 
@@ -95,14 +95,37 @@ def test_what_is_learnt_of_visits_is_what_a_worker_takes(
     code, output, _ = onlooker("calibrate", few, *WISH)
     assert code == 0
     assert "confidence of single faces" in output
-    assert "confidence of 3 faces in one template" in output
+    assert "confidence of several faces in one template" in output
+    # What few people cannot tell of single faces was asked for; of the crowd's templates it can be told.
     found, joining = embedder(own_weights), join_threshold(crowd)
-    assert joining is not None
+    pooled = calibrate_pooled(crowd, 0.6, 3, 0.05)
+    assert found.pooled_threshold == found.pooled_threshold_or(None) == pooled.threshold != found.threshold
+    assert found.calibration is not None
+    assert found.calibration.pooled is not None
+    assert found.calibration.pooled.false_matches == pooled.false_matches
     assert found.visit_threshold == joining.threshold
     assert found.confidence is not None
-    rules = create_app(load_settings()).components.partitions._rules
+    components = create_app(load_settings()).components
+    assert components.gallery.pooled_threshold == pooled.threshold
+    rules = components.partitions._rules
+    assert (rules.naming.threshold, rules.naming.pooled_threshold) == (found.threshold, pooled.threshold)
     assert rules.join == joining.threshold
     assert rules.naming.confidence == Confidence(found.confidence.single, found.confidence.pooled)
+
+
+def test_what_so_few_people_cannot_tell_of_several_faces_is_said_and_one_threshold_counts(
+    onlooker: Run, few: Path, own_weights: Path
+) -> None:
+    (own_weights / "local.toml").write_text('["faceplugin-512"]\npooled_threshold = 0.7\n')
+    code, output, _ = onlooker("calibrate", few, *WISH)
+    assert code == 0
+    assert "several faces in one template" in output
+    assert "none: a false-positive rate of 0.6 in a gallery of 3 needs" in output
+    assert "it counts for several faces in one template too, for which none was written" in output
+    after = embedder(own_weights)
+    assert after.pooled_threshold_or(None) == after.threshold
+    assert after.calibration is not None
+    assert after.calibration.pooled is None
 
 
 def test_a_dry_run_writes_nothing(onlooker: Run, few: Path, own_weights: Path) -> None:
@@ -124,7 +147,7 @@ def test_a_try_out_beyond_chance_is_said(onlooker: Run, few: Path, monkeypatch: 
     _, output, _ = onlooker("calibrate", few, *WISH, "--dry-run")
     assert "MORE THAN CHANCE" not in output
     # Whatever is less certain than that is beyond chance.
-    monkeypatch.setattr("app.evaluation.calibration._CHANCE", 2.0)
+    monkeypatch.setattr("app.evaluation.check._CHANCE", 2.0)
     code, output, _ = onlooker("calibrate", few, *WISH, "--dry-run")
     assert code == 0
     assert "MORE THAN CHANCE" in output

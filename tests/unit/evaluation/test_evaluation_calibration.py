@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.evaluation.calibration import RULE, calibrate, false_match_rate, tail
+from app.evaluation.calibration import RULE, calibrate, false_match_rate
+from app.evaluation.check import tail
 from app.evaluation.errors import EvaluationError
 from app.evaluation.sample import Faces
 

@@ -12,7 +12,7 @@ from app.evaluation.fingerprint import _CODE, LIBRARIES, code_digest, fingerprin
 from app.models.chosen import Chosen
 from app.models.runtime.device import Choice, Device
 from app.settings import Settings
-from app.weights.catalogue import load_catalogue
+from app.weights.catalogue import Curves, load_catalogue
 
 
 def test_all_that_changes_the_result_changes_the_fingerprint(tmp_path: Path) -> None:
@@ -84,5 +84,14 @@ def test_what_does_not_change_the_result_does_not_change_the_fingerprint(tmp_pat
     catalogue = load_catalogue(tmp_path)
     detector, embedder = catalogue.detector("centerface"), catalogue.embedder("faceplugin-512")
     one = fingerprint(Settings(), Chosen(detector, None, embedder))
-    other = msgspec.structs.replace(embedder, name="other", title="Other", threshold=0.1, note="")
+    other = msgspec.structs.replace(
+        embedder,
+        name="other",
+        title="Other",
+        note="",
+        threshold=0.1,
+        pooled_threshold=0.2,
+        visit_threshold=0.3,
+        confidence=Curves(single=(0.0, 1.0, 1.0)),
+    )
     assert fingerprint(Settings(threads=2, margin=0.2), Chosen(detector, None, other)) == one

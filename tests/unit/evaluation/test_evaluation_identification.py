@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.evaluation.comparisons import compare_all, count_matching_pairs
+from app.evaluation.comparisons import compare_all, count_matching_pairs, every_pair
 from app.evaluation.identification import assign_roles, identify, search
 from app.evaluation.sample import Faces
 from app.models.images import Floats
@@ -150,16 +150,16 @@ def test_pairs_of_people_are_counted_once(shape: list[list[bool]], seed: int, th
     ]
     least = {pair for pair, score in scores if score >= threshold + 1e-6}
     most = {pair for pair, score in scores if score >= threshold - 1e-6}
-    assert len(least) <= count_matching_pairs(people, threshold, 99) <= len(most)
-    assert count_matching_pairs(people, threshold, 2) <= 2
+    assert len(least) <= count_matching_pairs(every_pair(people), threshold, 99) <= len(most)
+    assert count_matching_pairs(every_pair(people), threshold, 2) <= 2
 
 
 def test_pairs_of_people_are_counted_over_all_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     people = drawn_people([[True] * 3] * 20, 5)
-    whole = count_matching_pairs(people, 0.8, 1000)
+    whole = count_matching_pairs(every_pair(people), 0.8, 1000)
     monkeypatch.setattr("app.evaluation.comparisons._BLOCK", 60 * 7)
-    assert 30 < whole == count_matching_pairs(people, 0.8, 1000)
-    assert count_matching_pairs(people, 0.8, 30) == 30
+    assert 30 < whole == count_matching_pairs(every_pair(people), 0.8, 1000)
+    assert count_matching_pairs(every_pair(people), 0.8, 30) == 30
 
 
 def test_a_search_and_the_tally_agree_on_copies() -> None:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from app.evaluation.face import Face
-from app.evaluation.pooling import PROBES, identify_pooled
+from app.evaluation.pooling import identify_pooled
+from app.evaluation.visits import PROBES
 
 DIMENSION = 64
 

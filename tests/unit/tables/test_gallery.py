@@ -51,6 +51,15 @@ async def test_the_threshold_itself_is_enough() -> None:
     assert (await gallery.match(probe))[0].person == "ada"
 
 
+async def test_several_faces_in_one_template_have_a_threshold_of_their_own() -> None:
+    gallery = Gallery(EMBEDDER, threshold=0.5, margin=0.0, pooled_threshold=0.3)
+    await gallery.put(make_person("ada", axis(0)))
+    probes = np.stack([axis(0, 1, 0.4)] * 3)
+    named = [match.person for match in await gallery.match(probes, np.array([1, 2, 8]))]
+    assert named == [None, "ada", "ada"]
+    assert [match.person for match in await gallery.match(probes)] == [None, None, None]
+
+
 async def test_two_who_are_too_near_each_other_are_nobody(gallery: Gallery) -> None:
     between = (axis(0) + 1.01 * axis(1)) / np.linalg.norm(axis(0) + 1.01 * axis(1))
     clear = (axis(0) + 1.3 * axis(1)) / np.linalg.norm(axis(0) + 1.3 * axis(1))

@@ -1,8 +1,11 @@
 """A visit has one steady name, or a word why there is none."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from makers import axis
-from watch import Watch, at, known, stranger
+from watch import RULES, Watch, at, known, stranger
 
 from app.messages import Lack, Sighting
 
@@ -98,8 +101,8 @@ def test_a_name_that_was_spelt_wrong_is_taken_over_and_is_no_change(monkeypatch:
     watch.see(at(0), known())
     match = watch.match
 
-    def renamed(templates: object) -> object:
-        return [one.__class__(**{**vars_of(one), "name": "Countess"}) for one in match(templates)]
+    def renamed(*templates: Any) -> object:
+        return [one.__class__(**{**vars_of(one), "name": "Countess"}) for one in match(*templates)]
 
     monkeypatch.setattr(watch, "match", renamed)
     watch.enrol("ada", axis(0))
@@ -117,6 +120,21 @@ def vars_of(one: object) -> dict[str, object]:
 def test_a_poor_face_has_no_name_for_what_it_lacks(lack: Lack, gate: str) -> None:
     told = Watch().see_all(range(5), face(ada=0.2, quality=0.3, lack=lack))
     assert gate_of(told) == (gate, pytest.approx(0.1, abs=1e-3))
+
+
+def test_several_faces_have_a_threshold_of_their_own() -> None:
+    watch = Watch(naming=replace(RULES.naming, threshold=0.6, pooled_threshold=0.4))
+    seen = face(ada=0.5)._replace(tracklet=1)
+    watch.see(at(0), seen)
+    assert watch.named == [None]
+    watch.see(at(1), seen)
+    assert watch.named == ["ada"]
+
+
+def test_what_several_faces_lack_is_lacking_to_their_own_threshold() -> None:
+    watch = Watch(naming=replace(RULES.naming, pooled_threshold=0.6))
+    told = watch.see_all(range(5), face(ada=0.35))
+    assert gate_of(told) == ("unlike", pytest.approx(0.25, abs=2e-3))
 
 
 def test_a_good_face_has_no_name_for_it_is_like_nobody() -> None:

@@ -119,6 +119,8 @@ def test_the_wrong_kind_is_refused(catalogue: Catalogue) -> None:
         ("threshold = 0.49", "threshold = nan", "threshold"),
         ("threshold = 0.49", "threshold = 1.01", "threshold"),
         ("threshold = 0.49", "visit_threshold = -1.01", "threshold"),
+        ("threshold = 0.49", "pooled_threshold = 1.01", "threshold"),
+        ("threshold = 0.49", "pooled_threshold = nan", "threshold"),
         ("threshold = 0.49", "confidence = { single = [1.0, 2.0] }", "single"),
         ("threshold = 0.49", "confidence = { pooled = [1.0, 2.0, nan] }", "finite"),
         ("threshold = 0.49", "confidence = { double = [1.0, 2.0, 3.0] }", "double"),
@@ -141,6 +143,44 @@ def test_an_identity_stands_for_the_files_and_how_the_net_is_fed(tmp_path: Path)
     told = ENTRY.replace("threshold = 0.49", "threshold = 0.3\nnote = 'a remark'")
     assert read(tmp_path, told).get("net").identity in identities
     assert all(re.fullmatch("net@[0-9a-f]{12}", identity) for identity in identities)
+
+
+#: As a program wrote it that measured single faces alone.
+CALIBRATION = """
+[net.calibration]
+fpir = 0.01
+gallery = 100
+comparisons = 9
+false_matches = 3
+detector = "x@0"
+embedder = "%s"
+dataset = "team"
+date = "2026-01-02"
+"""
+
+
+def test_several_faces_have_a_threshold_of_their_own(tmp_path: Path) -> None:
+    entry = read(tmp_path, ENTRY + "pooled_threshold = 0.45").embedder("net")
+    assert (entry.threshold_or(None), entry.pooled_threshold_or(None)) == (0.49, 0.45)
+    assert entry.pooled_threshold_or(0.3) == 0.3
+
+
+def test_where_several_faces_have_none_that_of_one_counts(tmp_path: Path) -> None:
+    assert read(tmp_path, ENTRY).embedder("net").pooled_threshold_or(None) == 0.49
+    with pytest.raises(CatalogueError, match="no threshold is known"):
+        read(tmp_path, ENTRY.replace("threshold = 0.49", "")).embedder("net").pooled_threshold_or(None)
+
+
+def test_where_single_faces_alone_were_calibrated_the_threshold_of_another_gallery_does_not_count(
+    tmp_path: Path,
+) -> None:
+    identity = read(tmp_path, ENTRY).get("net").identity
+    text = ENTRY + "pooled_threshold = 0.45" + CALIBRATION % identity
+    assert read(tmp_path, text).embedder("net").pooled_threshold_or(None) == 0.49
+    both = text + "pooled = { comparisons = 9, false_matches = 3 }"
+    assert read(tmp_path, both).embedder("net").pooled_threshold_or(None) == 0.45
+    with pytest.raises(CatalogueError, match="was measured with"):
+        read(tmp_path, both.replace(identity, "net@0")).embedder("net").pooled_threshold_or(None)
 
 
 @pytest.mark.parametrize("text", ["[net", "net = 3"])
