@@ -7,6 +7,7 @@ are due. One person of a video is enrolled with their picture at some moment of 
 import argparse
 import asyncio
 import sys
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -23,8 +24,11 @@ from app.messages import Faces, Gate, Identifications, decode
 from app.models import Image, encode_jpeg
 from app.settings import ROOT, Settings
 from app.topics import Topics
+from app.tracking import pooled
 
-GOAL_EMBEDDED, GOAL_NAMED = 0.25, 1.0
+GOAL_EMBEDDED, GOAL_NAMED, GOAL_POOLED = 0.25, 1.0, 1.0
+#: Faces of a tracklet from which on it is cut in two, and how many of a half are pooled.
+CUT, POOLED = 20, 8
 #: Seconds by which two runs may differ in when a visit began or ended.
 SAME = 0.5
 
@@ -59,6 +63,9 @@ class Played:
 
     #: When the first frame was captured, milliseconds since the epoch.
     start: int
+    #: Of each half of each tracklet, cosine similarities to the best face of the other half: of the pooled
+    #: frames, and of the best one of them.
+    halves: list[tuple[float, float]]
 
     @property
     def outline(self) -> list[tuple[str, float, float]]:
@@ -115,7 +122,29 @@ async def play(bench: Rig, path: Path, video: Video, embed: str) -> Played:
         named_after(sightings, told),
         {name for one in told for name in one.names},
         min(one.captured for one in faces),
+        cut_in_two(faces),
     )
+
+
+def cut_in_two(faces: list[Faces]) -> list[tuple[float, float]]:
+    """Hold what the frames of somebody are pooled to against a picture of them from another moment."""
+    rows: defaultdict[int, list[tuple[float, Any]]] = defaultdict(list)
+    for one in sorted(faces, key=lambda one: one.captured):
+        if one.tracklets is not None and one.quality is not None:
+            for row in np.flatnonzero(one.gates == Gate.PASSED).tolist():
+                embedding = one.embeddings[row].astype(np.float32)
+                rows[int(one.tracklets[row])].append((float(one.quality[row]), embedding))
+    found = []
+    for seen in rows.values():
+        first, last = seen[: len(seen) // 2], seen[len(seen) // 2 :]
+        for half, other in ((first, last), (last, first)) if len(seen) >= CUT else ():
+            probe = max(other, key=lambda face: face[0])[1]
+            best = sorted(half, key=lambda face: -face[0])[:POOLED]
+            template = pooled(
+                np.stack([face for _, face in best]), np.array([quality for quality, _ in best])
+            )
+            found.append((float(template @ probe), float(best[0][1] @ probe)))
+    return found
 
 
 def read(path: Path) -> list[Image]:
@@ -172,7 +201,11 @@ def conclude(played: Mapping[str, Mapping[str, Played]], settings: Settings) -> 
     after = [
         one.named_after for ways in played.values() for one in ways.values() if one.named_after is not None
     ]
+    halves = [pair for ways in played.values() for pair in ways["every"].halves]
+    by_pool, by_best = (sum(pair[number] for pair in halves) for number in (0, 1))
     figures = [
+        Figure(f"similarity of {POOLED} frames of a visit, pooled, to the person at another moment",
+               "of the best frame's", GOAL_POOLED, [by_pool / max(by_best, 1e-9)]),
         Figure("embeddings made for the same visits and names, three videos", "of all faces", GOAL_EMBEDDED,
                [made / max(all_of_them, 1)], at_most=True),
         Figure("who is enrolled is named after", "s", GOAL_NAMED, after or [float("inf")], at_most=True,

@@ -18,6 +18,8 @@ from app.tracking.templates import joined, with_face
 
 __all__ = ["Observed", "VisitRules", "VisitTracker"]
 
+#: Visits that are open at once on a stream: a checkpoint holds all of them, and is one message.
+_MOST = 256
 #: Changes of a name that a sighting tells.
 _CHANGES = 10
 
@@ -101,10 +103,11 @@ class VisitTracker:
         over = [visit for visit in self.state.visits if self._is_over(visit, faces.captured)]
         ended = {one.id: one for one in self._end(over, revision)}
         self._forget_others(embedder)
-        visits = [
-            visit or self._begun(faces, row, revision) if embedded[row] else visit
-            for row, visit in enumerate(assign(faces, embedded, self.state.visits, self._rules.join))
-        ]
+        visits = assign(faces, embedded, self.state.visits, self._rules.join)
+        self._make_room(sum(visit is None for visit in visits), visits)
+        for row in np.flatnonzero(embedded).tolist():
+            if visits[row] is None and len(self.state.visits) < _MOST:
+                visits[row] = self._begun(faces, row, revision)
         observed = Observed(faces, revision, visits, [], ended)
         changed = self._take_in(observed, embedded)
         self._join_alike(changed, observed)
@@ -192,6 +195,14 @@ class VisitTracker:
             if visit.template is not None and visit.template.embedder != embedder:
                 visit.template = None
 
+    def _make_room(self, wanted: int, here: Sequence[Visit | None]) -> None:
+        """Forget who was hardly there, the longest away first, where more people come than can be kept."""
+        spare = len(self.state.visits) + wanted - _MOST
+        if spare > 0:
+            hardly = [one for one in self.state.visits if one.published is None and one not in here]
+            hardly.sort(key=lambda visit: visit.sighting.last)
+            self._end(hardly[:spare], 0)
+
     def _begun(self, faces: Faces, row: int, revision: int) -> Visit:
         visit = Visit(sighting=_opened(faces, row, revision), tracklets={}, beside=[])
         self.state.visits.append(visit)
@@ -212,7 +223,8 @@ class VisitTracker:
             if embedded[row] and _learn(visit, faces, row):
                 changed[visit.sighting.id] = visit
         for visit in here.values():
-            visit.beside += [one for one in here if one != visit.sighting.id and one not in visit.beside]
+            # In the order in which they came: a state is the same bytes whoever writes it.
+            visit.beside = [one for one in dict.fromkeys((*visit.beside, *here)) if one != visit.sighting.id]
         return list(changed.values())
 
     def _link(self, visit: Visit, faces: Faces, row: int) -> None:

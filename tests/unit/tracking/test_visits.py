@@ -10,6 +10,7 @@ from makers import START, axis
 from watch import GAP, PEOPLE, Face, Moment, Watch, at, known, make_rules, stranger
 
 from app.messages import Gate, Sighting
+from app.tracking import visits
 from app.tracking.state import read_state, write_state
 from app.tracking.visits import VisitRules, VisitTracker
 
@@ -173,6 +174,22 @@ def test_two_who_are_unknown_are_two_visits() -> None:
     told = Watch().see_all(range(5), stranger(2), stranger(3))
     assert len({sighting.id for sighting in told}) == len(told) == 2
     assert {sighting.frames for sighting in told} == {5}
+
+
+def test_a_crowd_of_faces_that_come_and_go_does_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A state is one message, however many people pass by within the gap."""
+    monkeypatch.setattr(visits, "_MOST", 5)
+    watch = Watch()
+    (ada,) = watch.see(at(0), known())
+    for offset in range(1, 30):
+        poor = [stranger(2 + number, quality=0.2, place=offset % 7 * 10 + number) for number in range(3)]
+        watch.see(at(offset), *poor)
+        assert len(watch.tracker.state.visits) <= 5
+    assert watch.tracker.state.visits[0].sighting.id == ada.id
+    crowd = [stranger(2 + number % 6, quality=0.2, place=100 + number) for number in range(9)]
+    watch.see(at(30), *crowd)
+    assert len(watch.tracker.state.visits) <= 5
+    assert len(watch.named) == 9
 
 
 def test_somebody_who_turns_away_makes_nobody_unknown() -> None:
