@@ -14,15 +14,15 @@ from app.messages import Faces
 from app.tracking.geometry import distances, growth
 from app.tracking.state import Visit
 
-__all__ = ["TELLING", "assign", "tracklet_key"]
+__all__ = ["PART", "TELLING", "assign", "tracklet_key"]
 
 Floats = NDArray[np.float32]
 
 #: The quality from which on a face tells who somebody is.
 TELLING = 0.35
-#: A face that goes on with a tracklet and is less like the visit than this is somebody else's; and so is one
-#: that is by so much more like another visit.
-_ELSE, _RATHER = 0.15, 0.3
+#: A face that goes on with a tracklet is somebody else's where it is less like the visit than this part of
+#: what their qualities, multiplied, let expect; and where it is by so much more like another visit.
+PART, _RATHER = 0.8, 0.3
 #: Two faces on one frame that are so alike are one person's, in a mirror or found twice; siblings are not.
 _TWICE = 0.7
 #: Milliseconds for which a place tells, and how far a face may be from it, in its sizes, at once and for each
@@ -62,7 +62,8 @@ class _Assignment:
         self._alike = self._similarities()
         quality = np.zeros(len(faces), np.float32) if faces.quality is None else faces.quality
         best = np.array([one.template.best if one.template else 0.0 for one in visits], np.float32)
-        #: (N, M), whether the similarity tells anything.
+        #: (N, M), how similar they must be where they are one person's; and whether that tells anything.
+        self._expected = quality[:, None] * best[None]
         self._tells = (quality >= TELLING)[:, None] & (best >= TELLING)[None]
         self._found: dict[int, int] = {}
 
@@ -88,7 +89,9 @@ class _Assignment:
             return False
         rivals = np.where(self._tells[row], self._alike[row], -1.0)
         alike, best = rivals[place], rivals.max()
-        return bool(alike < _ELSE or (best >= self._join and best > alike + _RATHER))
+        return bool(
+            alike < PART * self._expected[row, place] or (best >= self._join and best > alike + _RATHER)
+        )
 
     def _compare(self) -> None:
         """Assign faces of new tracklets by template, the most similar first."""

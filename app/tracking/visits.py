@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from app.messages import Change, Faces, Gate, Sighting
 from app.search import Match
-from app.tracking.assignment import TELLING, assign, tracklet_key
+from app.tracking.assignment import PART, TELLING, assign, tracklet_key
 from app.tracking.naming import NamingRules, name_visits
 from app.tracking.state import Mark, Place, StreamState, Visit
 from app.tracking.templates import joined, with_face
@@ -295,7 +295,11 @@ class VisitTracker:
         """Tell whether a visit may be the go-on of another one, of somebody who has turned away."""
         if other is visit or other.published is None or other.sighting.id in visit.beside:
             return False
-        return _similarity(visit, other) >= self._rules.doubt
+        if visit.template is None or other.template is None:
+            return False
+        # Two good faces of one person are more alike than that.
+        expected = PART * visit.template.best * other.template.best
+        return _similarity(visit, other) >= max(self._rules.doubt, expected)
 
 
 def _similarity(one: Visit, other: Visit) -> float:

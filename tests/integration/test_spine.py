@@ -120,7 +120,7 @@ async def test_who_is_enrolled_is_named_where_they_are_and_nowhere_else(
 ) -> None:
     faces = {found.captured: found for found in await faces_of(cluster, recording)}
     hits = [found.seq for found in faces.values() if is_there(found, template)]
-    assert len(hits) > 20
+    assert hits
     assert min(hits) >= OBAMA_FROM
 
     def closed() -> list[dict[str, Any]]:
@@ -128,9 +128,13 @@ async def test_who_is_enrolled_is_named_where_they_are_and_nowhere_else(
         return [one for one in seen if not one["open"]]
 
     (seen,) = wait_for("their sighting to end", closed)
-    assert seen["name"] == "Barack Obama"
-    assert seen["frames"] == len(hits)
-    assert [faces[seen[end]].seq for end in ("first", "last")] == [hits[0], hits[-1]]
+    assert (seen["name"], seen["unnamed"], seen["changes"]) == ("Barack Obama", None, [])
+    # Not all of his faces are embedded: he is followed from one that is to the next.
+    assert len(hits) < seen["frames"] <= FRAMES - OBAMA_FROM
+    first, last = (faces[seen[end]].seq for end in ("first", "last"))
+    assert OBAMA_FROM <= first <= hits[0]
+    assert hits[-1] <= last
+    assert 0.9 < seen["confidence"] <= 1
     assert seen["score"] >= THRESHOLD
     assert decode_jpeg(worker.fetch(seen["crop"])).shape == (112, 112, 3)
 
@@ -151,15 +155,19 @@ async def test_the_live_picture_names_whom_the_sightings_name_and_on_the_same_fr
     assert {name for one in found for name in one.names} == {None, "Barack Obama"}
 
 
-def test_strangers_are_one_sighting_of_nobody(worker: Worker, recording: str) -> None:
+def test_each_stranger_is_one_sighting_and_it_is_said_why_they_have_no_name(
+    worker: Worker, recording: str
+) -> None:
     def closed() -> list[dict[str, Any]]:
         seen = worker.get(f"/sightings?person=unknown&stream={recording}")["sightings"]
         return [] if any(one["open"] for one in seen) else seen
 
-    # One: somebody is there from the first frame to the last, and a busy worker must not break that up.
-    (seen,) = wait_for("their sighting to end", closed)
-    assert (seen["person"], seen["name"], seen["score"]) == (None, None, None)
-    assert seen["frames"] > 200
+    # Three are on the stage, and then two listen; a busy worker must not break that up.
+    found = wait_for("their sightings to end", closed)
+    assert {(seen["person"], seen["name"], seen["score"]) for seen in found} == {(None, None, None)}
+    assert sorted(round(seen["frames"], -1) for seen in found) == [80, 80, 200, 200, 200]
+    assert {seen["unnamed"]["gate"] for seen in found} <= {"unlike", "small", "blurred", "turned"}
+    assert all(worker.get(f"/sightings/{seen['id']}")["unnamed"] == seen["unnamed"] for seen in found)
 
 
 async def test_a_stream_is_shown_as_one_annotated_picture(worker: Worker, camera: str) -> None:
@@ -169,7 +177,7 @@ async def test_a_stream_is_shown_as_one_annotated_picture(worker: Worker, camera
 
 
 async def test_mjpeg_of_a_person_shows_no_frame_without_them(
-    cluster: Cluster, worker: Worker, camera: str, obama: str, template: Array
+    cluster: Cluster, worker: Worker, camera: str, obama: str
 ) -> None:
     shown: list[int] = []
     async with (
@@ -185,10 +193,10 @@ async def test_mjpeg_of_a_person_shows_no_frame_without_them(
             assert isinstance(part, aiohttp.BodyPartReader)
             shown.append(int(part.headers["X-Captured"]))
             assert decode_jpeg(bytes(await part.read())).shape == (360, 640, 3)
-    faces = {found.captured: found for found in await faces_of(cluster, camera)}
-    assert all(is_there(faces[captured], template) for captured in shown)
-    between = [found for captured, found in faces.items() if shown[0] < captured < shown[-1]]
-    assert sum(not is_there(found, template) for found in between) > 20
+    named = {found.captured: obama in found.people for found in await identified(cluster, camera)}
+    assert all(named[captured] for captured in shown)
+    between = [there for captured, there in named.items() if shown[0] < captured < shown[-1]]
+    assert between.count(False) > 20
 
 
 async def test_live_pictures_come_with_their_faces_named(worker: Worker, camera: str, obama: str) -> None:

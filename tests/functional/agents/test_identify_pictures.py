@@ -95,7 +95,8 @@ async def test_an_empty_gallery_compares_nobody(stage: Stage) -> None:
 async def test_who_turns_away_is_named_neither_on_the_picture_nor_in_the_visit(desk: Desk) -> None:
     """The face is too little like her, and too much like her to be somebody else."""
     async with desk.context as agent:
-        await desk.send(agent, *faces_of(axis(0), count=1), *faces_of(axis(0, 5, 0.3), count=6, start=1))
+        turned = faces_of(axis(0, 5, 0.3), count=6, start=1, quality=np.full(1, 0.4, np.float32))
+        await desk.send(agent, *faces_of(axis(0), count=1), *turned)
         await desk.taken_in(7)
         (told,) = await desk.sightings(1)
     assert [one.people for one in desk.identifications()] == [["ada"]] + [[None]] * 6

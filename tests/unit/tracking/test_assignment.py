@@ -96,8 +96,14 @@ def test_a_tracklet_goes_on_whatever_a_poor_face_is_like() -> None:
 
 
 def test_a_tracklet_goes_on_with_a_face_that_is_a_little_like_them() -> None:
-    turned = frame(axis(0, 5, 0.2), tracklets=tracklets(7))
+    turned = frame(axis(0, 5, 0.3), tracklets=tracklets(7), quality=quality(0.5))
     assert places(turned, visit(axis(0), tracklet=7)) == [0]
+
+
+def test_of_a_good_face_more_is_expected() -> None:
+    """A cut that was not seen: somebody else is where they were, and looks a little like them."""
+    other = frame(axis(0, 5, 0.3), tracklets=tracklets(7), quality=quality(0.7))
+    assert places(other, visit(axis(0), tracklet=7)) == [None]
 
 
 def test_a_tracklet_that_has_gone_over_to_somebody_else_is_let_go_of() -> None:

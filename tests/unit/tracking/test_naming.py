@@ -36,7 +36,7 @@ def test_a_face_that_is_less_like_somebody_takes_no_name_away() -> None:
     watch = Watch(update=0)
     watch.see(at(0), known(tracklet=1))
     for offset in range(1, 9):
-        (told,) = watch.see(at(offset), face(ada=0.36)._replace(tracklet=1))
+        (told,) = watch.see(at(offset), face(ada=0.36, quality=0.6)._replace(tracklet=1))
         assert (told.person, told.changes) == ("ada", ())
         assert watch.named == ["ada"]
 

@@ -195,7 +195,7 @@ def test_a_crowd_of_faces_that_come_and_go_does_not_pile_up(monkeypatch: pytest.
 def test_somebody_who_turns_away_makes_nobody_unknown() -> None:
     watch = Watch()
     watch.see(at(0), known())
-    assert watch.see_all(range(1, 20), known(similarity=0.3)) == []
+    assert watch.see_all(range(1, 20), known(similarity=0.3, quality=0.4)) == []
     (closed,) = watch.close()
     assert (closed.person, closed.frames) == ("ada", 1)
 
@@ -203,9 +203,16 @@ def test_somebody_who_turns_away_makes_nobody_unknown() -> None:
 def test_who_might_be_somebody_is_somebody_else_once_they_cannot_come_back() -> None:
     watch = Watch()
     watch.see(at(0), known())
-    told = watch.see_all(range(1, 40), known(similarity=0.3))
+    told = watch.see_all(range(1, 40), known(similarity=0.3, quality=0.4))
     assert [(one.person, one.open) for one in told] == [("ada", False), (None, True)]
     assert told[1].first == at(1).captured
+
+
+def test_a_good_face_that_is_a_little_like_somebody_is_somebody_else() -> None:
+    watch = Watch()
+    watch.see(at(0), known())
+    told = watch.see_all(range(1, 6), known(similarity=0.3))
+    assert [(one.person, one.open) for one in told] == [(None, True)]
 
 
 def test_who_is_beside_somebody_is_somebody_else() -> None:
