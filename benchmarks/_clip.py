@@ -17,7 +17,7 @@ from app.settings import ROOT, Settings
 sys.path.insert(0, str(ROOT / "tests"))
 from media.clips import make_clip, truth_of
 
-__all__ = ["Clip", "Image", "add_clip", "chosen_clip"]
+__all__ = ["Clip", "Image", "add_clip", "chosen_clip", "decoded"]
 
 Image = NDArray[np.uint8]
 
@@ -41,7 +41,7 @@ class Clip:
 
     def decoded(self) -> Iterator[Image]:
         """Yield the frames, (H, W, 3) uint8 BGR."""
-        return _decoded(self.path)
+        return decoded(self.path)
 
     def jpegs(self, quality: int = 90) -> list[tuple[Image, bytes]]:
         """Return the frames, each with its JPEG."""
@@ -78,10 +78,11 @@ def chosen_clip(path: Path | None) -> Clip:
     if not path.is_file():
         raise SystemExit(f"there is no clip {path}")
     recogniser = load_recogniser(Settings())
-    return Clip(path, [len(recogniser.analyse(image).detections) for image in _decoded(path)], None)
+    return Clip(path, [len(recogniser.analyse(image).detections) for image in decoded(path)], None)
 
 
-def _decoded(path: Path) -> Iterator[Image]:
+def decoded(path: Path) -> Iterator[Image]:
+    """Yield the frames of a video, (H, W, 3) uint8 BGR."""
     with av.open(str(path)) as container:
         container.streams.video[0].thread_type = "SLICE"
         for frame in container.decode(video=0):

@@ -23,7 +23,7 @@ from app.settings import ROOT, Settings
 from app.sources.demo import DEMO_PEOPLE, demo_photo
 from app.topics import MAX_MESSAGE_BYTES, Topics, TopicSpec
 
-__all__ = ["Rig", "Started", "enrol", "producer_for", "rig", "run_benchmark", "send_frame"]
+__all__ = ["Rig", "Started", "enrol", "enrol_photo", "producer_for", "rig", "run_benchmark", "send_frame"]
 
 _PATIENCE = 120.0
 _WORKER = [sys.executable, "-m", "faust", "-A", "app", "worker", "-l", "info"]
@@ -286,8 +286,13 @@ async def send_frame(
 async def enrol(settings: Settings) -> str:
     """Enrol somebody of the demonstration with a worker that is ready, and return their id."""
     person = DEMO_PEOPLE[0]
-    form = aiohttp.FormData({"name": person.name})
-    form.add_field("photo", demo_photo(person.name).read_bytes(), filename=person.photo)
+    return await enrol_photo(settings, person.name, demo_photo(person.name).read_bytes())
+
+
+async def enrol_photo(settings: Settings, name: str, photo: bytes) -> str:
+    """Enrol somebody with a worker that is ready, and return their id."""
+    form = aiohttp.FormData({"name": name})
+    form.add_field("photo", photo, filename="photo.jpg")
     async with (
         aiohttp.ClientSession(settings.address) as session,
         session.post("/people", data=form) as response,

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import av
 import numpy as np
+from _clip import decoded
 from _report import Figure, not_run, report
-from _rig import Rig, rig, run_benchmark
+from _rig import Rig, enrol_photo, rig, run_benchmark
 
 from app.messages import Faces, Gate, Identifications, decode
-from app.models import Image, encode_jpeg
+from app.models import encode_jpeg
 from app.settings import ROOT, Settings
 from app.topics import Topics
 from app.tracking import pooled
@@ -103,11 +103,12 @@ async def main() -> int:
 async def play(bench: Rig, path: Path, video: Video, embed: str) -> Played:
     """Let a worker work on a video."""
     settings = bench.settings(embed=embed, enrol_face=40, sighting_update=0.0)
-    pictures = await asyncio.to_thread(read, path)
+    pictures = await asyncio.to_thread(lambda: [*decoded(path)])
     async with bench.worker(settings), aiohttp.ClientSession(settings.address) as session:
         if video.box is not None:
             left, top, right, bottom = video.box
-            await enrol(session, encode_jpeg(pictures[video.frame][top:bottom, left:right].copy(), 95))
+            photo = encode_jpeg(pictures[video.frame][top:bottom, left:right].copy(), 95)
+            await enrol_photo(settings, "Enrolled", photo)
         with bench.source(settings, str(path), "--stream", path.stem):
             while len(await bench.faces(settings)) < len(pictures):  # noqa: ASYNC110
                 await asyncio.sleep(1)
@@ -145,19 +146,6 @@ def cut_in_two(faces: list[Faces]) -> list[tuple[float, float]]:
             )
             found.append((float(template @ probe), float(best[0][1] @ probe)))
     return found
-
-
-def read(path: Path) -> list[Image]:
-    with av.open(str(path)) as container:
-        return [picture.to_ndarray(format="bgr24") for picture in container.decode(video=0)]
-
-
-async def enrol(session: aiohttp.ClientSession, photo: bytes) -> None:
-    form = aiohttp.FormData({"name": "Enrolled"})
-    form.add_field("photo", photo, filename="photo.jpg")
-    async with session.post("/people", data=form) as response:
-        if response.status != 201:
-            raise SystemExit(f"not enrolled: {await response.text()}")
 
 
 async def ended(session: aiohttp.ClientSession) -> list[dict[str, Any]]:

@@ -77,15 +77,15 @@ def lacks_of(detections: Detections, aligned: Image, embedded: NDArray[np.bool_]
     camera and is as sharp as most of LFW lacks nothing; UNKNOWN for a face that was not embedded.
     """
     lacks = np.zeros(len(embedded), np.uint8)
+    _, nods, _ = _seen(detections)
     for row in np.flatnonzero(embedded):
         left, right, nose = detections.landmarks[row, :3]
         distance = max(float(np.hypot(*(right - left))), 1e-3)
         aside = abs(float((nose - (left + right) / 2) @ (right - left))) / distance**2
-        nod = float(_seen(detections)[1][row])
         there = {
             Lack.SIZE: (np.log2(distance) - _SIZES[0]) / (_LARGE - _SIZES[0]),
             Lack.SHARPNESS: (_sharpness(aligned[row]) - _SHARPNESS[0]) / (_SHARP - _SHARPNESS[0]),
-            Lack.FRONT: 1 - max(aside / _ASIDE, nod / _NOD),
+            Lack.FRONT: 1 - max(aside / _ASIDE, float(nods[row]) / _NOD),
         }
         lacks[row] = min(there, key=lambda lack: there[lack])
     return lacks

@@ -69,9 +69,10 @@ class _Assignment:
 
     def visits(self) -> list[Visit | None]:
         if self._visits:
+            nearness = self._nearness()
             self._follow()
-            self._compare()
-            self._look_around()
+            self._compare(nearness <= 1.0)
+            self._look_around(nearness)
         return [
             self._visits[self._found[row]] if row in self._found else None for row in range(len(self._faces))
         ]
@@ -93,9 +94,8 @@ class _Assignment:
             alike < PART * self._expected[row, place] or (best >= self._join and best > alike + _RATHER)
         )
 
-    def _compare(self) -> None:
+    def _compare(self, near: NDArray[np.bool_]) -> None:
         """Assign faces of new tracklets by template, the most similar first."""
-        near = self._nearness() <= 1.0
         for row, place in self._best_first(np.where(self._tells | near, self._alike, -1.0), self._join):
             taken = place in self._found.values()
             if row not in self._found and (not taken or self._is_twice(row, place)):
@@ -104,10 +104,9 @@ class _Assignment:
     def _is_twice(self, row: int, place: int) -> bool:
         return bool(self._tells[row, place] and self._alike[row, place] >= _TWICE)
 
-    def _look_around(self) -> None:
+    def _look_around(self, nearness: Floats) -> None:
         """Take a face that is not embedded for that of who was there a moment ago."""
-        nearness = np.where(self._embedded[:, None], np.inf, self._nearness())
-        for row, place in self._best_first(-nearness, -1.0):
+        for row, place in self._best_first(np.where(self._embedded[:, None], -np.inf, -nearness), -1.0):
             if row not in self._found and place not in self._found.values():
                 self._found[row] = place
 

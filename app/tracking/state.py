@@ -69,6 +69,10 @@ class Template(msgspec.Struct, frozen=True, eq=False):
         """How good its three best faces are, on average: a single one may look better than it is."""
         return float(self.quality[:3].mean())
 
+    def similarity(self, other: "Template") -> float:
+        """Return the cosine similarity to another one, made by the same net."""
+        return float(self.vector @ other.vector)
+
 
 class Visit(msgspec.Struct, kw_only=True, eq=False):
     """Somebody's stay on the stream."""

@@ -251,7 +251,7 @@ class VisitTracker:
         people = {one.sighting.person, other.sighting.person} - {None}
         if len(people) > 1 or min(one.template.best, other.template.best) < TELLING:
             return False
-        return _similarity(one, other) >= self._rules.join
+        return one.template.similarity(other.template) >= self._rules.join
 
     def _join(self, one: Visit, other: Visit, observed: Observed) -> None:
         """Make one visit of two: of the one that was published, and of two of the older one."""
@@ -299,14 +299,7 @@ class VisitTracker:
             return False
         # Two good faces of one person are more alike than that.
         expected = PART * visit.template.best * other.template.best
-        return _similarity(visit, other) >= max(self._rules.doubt, expected)
-
-
-def _similarity(one: Visit, other: Visit) -> float:
-    """Return the cosine similarity of two visits' templates; -1 where there is nothing to compare."""
-    if one.template is None or other.template is None:
-        return -1.0
-    return float(one.template.vector @ other.template.vector)
+        return visit.template.similarity(other.template) >= max(self._rules.doubt, expected)
 
 
 def _note_change(visit: Visit, before: Sighting, observed: Observed) -> bool:

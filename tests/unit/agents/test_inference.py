@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from clock import Clock
 from machine import patience
 from makers import make_frame
 from studio import until
@@ -100,21 +101,9 @@ def widths(outcomes: Sequence[Any]) -> list[Any]:
     return [int(one.detections.boxes[0, 0]) if isinstance(one, Looked) else type(one) for one in outcomes]
 
 
-class Clock:
-    """The time, which passes when a test says so."""
-
-    perf_counter = staticmethod(time.perf_counter)
-
-    def __init__(self) -> None:
-        self.now = time.time()
-
-    def time(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
+    clock = Clock(time.time())
     monkeypatch.setattr(module, "time", clock)
     return clock
 

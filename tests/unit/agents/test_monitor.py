@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 import pytest
+from clock import Clock
 from hypothesis import given
 from hypothesis import strategies as st
 from makers import KeptDelivery, axis, make_faces, make_frame, make_received, make_status
@@ -50,18 +51,6 @@ class Desk:
 def frame(**more: Any) -> Frame:
     fields = {"live": True, "captured": int(time.time() * 1000) - 3000}
     return make_frame(b"\xff\xd8\xff", **(fields | more))
-
-
-class Clock:
-    """The time, which passes when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1_700_000_000.0
-
-    def time(self) -> float:
-        return self.now
-
-    monotonic = time
 
 
 @pytest.fixture

@@ -4,20 +4,11 @@ import asyncio
 import time
 
 import pytest
+from clock import Clock
 from machine import patience
 
 from app.kafka import ShutdownDeadline
 from app.kafka import shutdown as module
-
-
-class Clock:
-    """The time, which passes as it is told to."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 @pytest.fixture

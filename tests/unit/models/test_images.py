@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
-from app.models.images import Image, ImageError, decode_image, decode_jpeg, encode_jpeg, thumbnail
+from app.models.images import Image, ImageError, decode_image, decode_jpeg, encode_jpeg, patches, thumbnail
 
 LIMIT = 1_000_000
 
@@ -178,3 +178,29 @@ def test_a_thumbnail_shows_what_is_where(height: int, width: int) -> None:
     small = thumbnail(image)
     assert (small.shape, small.dtype) == ((18, 32), np.uint8)
     assert (int(small[:, :15].max()), int(small[:, 17:].min())) == (0, 200)
+
+
+def test_patches_of_one_face_are_alike_in_any_light_and_of_two_are_not() -> None:
+    one, other = (np.random.default_rng(seed).integers(40, 160, (8, 8, 3), dtype=np.uint8) for seed in (0, 1))
+    image = np.zeros((100, 300, 3), np.uint8)
+    for left, face in ((0, one), (100, one // 2 + 40), (200, other)):
+        image[10:90, left + 10 : left + 90] = cv2.resize(face, (80, 80), interpolation=cv2.INTER_NEAREST)
+    boxes = np.array([(left + 10, 10, left + 90, 90) for left in (0, 100, 200)], np.float32)
+    seen = patches(image, boxes)
+    assert (seen.shape, seen.dtype) == ((3, 192), np.float32)
+    np.testing.assert_allclose(np.linalg.norm(seen, axis=1), 1, atol=1e-5)
+    assert seen[0] @ seen[1] > 0.99
+    assert abs(seen[0] @ seen[2]) < 0.5
+
+
+def test_a_patch_that_shows_nothing_is_like_nothing() -> None:
+    image = np.full((50, 50, 3), 90, np.uint8)
+    boxes = np.array([(60, 60, 90, 90), (-20, -20, -5, -5), (10, 10, 10, 30), (5, 5, 40, 40)], np.float32)
+    assert not patches(image, boxes).any()
+    assert patches(image, np.zeros((0, 4), np.float32)).shape == (0, 192)
+
+
+def test_of_a_face_that_is_cut_by_the_edge_what_is_there_is_seen() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (50, 50, 3), dtype=np.uint8)
+    whole, cut = patches(image, np.array([(0, 0, 20, 30), (-15, -9, 20, 30)], np.float32))
+    np.testing.assert_array_equal(whole, cut)

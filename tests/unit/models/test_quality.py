@@ -6,11 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
+from app.messages import Lack
 from app.models import Recogniser
 from app.models.detection import Detections
 from app.models.feed import REFERENCE_LANDMARKS, SIZE
 from app.models.images import Floats, Image
-from app.models.quality import appearance_of, quality_of
+from app.models.quality import appearance_of, lacks_of, quality_of
 
 LENGTH_RANGE = (2.0, 4.0)
 
@@ -103,3 +104,30 @@ def test_a_photograph_that_is_made_small_and_blurred_is_worse(recogniser: Recogn
     good, poor = (recogniser.analyse(picture).quality[0] for picture in (image, small))
     assert good > 0.7
     assert poor < good - 0.1
+
+
+def aside(pixels: float) -> Detections:
+    """Return an aligned face whose nose is so many pixels to the side: it looks there."""
+    landmarks = REFERENCE_LANDMARKS.copy()
+    landmarks[2, 0] += pixels
+    return detected(landmarks)
+
+
+@pytest.mark.parametrize(
+    ("detections", "blur", "lack"),
+    [
+        (face(times=0.3), 0, Lack.SIZE),
+        (face(), 6, Lack.SHARPNESS),
+        (aside(14), 0, Lack.FRONT),
+        (face(nose=12), 0, Lack.FRONT),
+        (face(nose=-12), 0, Lack.FRONT),
+    ],
+    ids=["small", "blurred", "aside", "down", "up"],
+)
+def test_a_face_lacks_most_what_it_has_least_of(detections: Detections, blur: float, lack: Lack) -> None:
+    assert lacks_of(detections, picture(blur), np.ones(1, np.bool_)).tolist() == [lack]
+
+
+def test_of_a_face_that_was_not_embedded_nobody_says_what_it_lacks() -> None:
+    found = lacks_of(face(times=0.3), picture(0), np.zeros(1, np.bool_))
+    assert (found.tolist(), found.dtype) == ([Lack.UNKNOWN], np.uint8)
